@@ -70,11 +70,13 @@ func (w *treeWriter) reverse(from int) {
 	}
 }
 
-// begin writes a node up to the opening of its list of children, which comes last.
+// begin writes a node up to the opening of its list of children, which comes last. Its sort key is there so that a
+// replica that began with this answer can place what later events name by theirs, the roots above all.
 func (w *treeWriter) begin(n *graph.Node) {
 	dst := append(UUID(append(w.out, `{"id":`...), n.ID), `,"blueprint_type_id":`...)
 	dst = append(wire.AppendString(dst, n.Type), `,"name":`...)
-	dst = append(wire.AppendString(dst, n.Name), `,"properties":`...)
+	dst = append(wire.AppendString(dst, n.Name), `,"order":`...)
+	dst = append(wire.AppendString(dst, n.Order), `,"properties":`...)
 	dst, w.keys = members(dst, n.Properties, w.keys)
 	dst = append(dst, `,"metadata":`...)
 	dst, w.keys = members(dst, n.Metadata, w.keys)
