@@ -1,0 +1,77 @@
+# Talus. `make` lists the targets. Everything but `race` needs Go only; `race` needs a C compiler, `images`, `up` and
+# `down` need Docker. Tests use the best Redis they find and say which.
+
+MODULES  := pkg services/command services/edge services/standalone tests
+PACKAGES := $(addprefix ./,$(addsuffix /...,$(MODULES)))
+
+# What `test` runs: all but the tests that need containers (`e2e` runs those).
+FAST     := ./pkg/... ./services/command/... ./services/edge/... ./services/standalone/... $(FAST_TESTS)
+FAST_TESTS = $(filter-out ./tests/compose/...,$(patsubst %/,./%/...,$(filter-out %.mod %.sum,$(wildcard tests/*/))))
+
+# Coverage is measured over the domain, the protocol and the insides of the services, and may not sink below FLOOR.
+ROOT     := github.com/talus-tally/talus
+COVERED  := $(ROOT)/pkg/...,$(ROOT)/services/command/internal/...,$(ROOT)/services/edge/internal/...,$(ROOT)/services/standalone/internal/...
+FLOOR    := 85.0
+
+LINT     := bin/golangci-lint
+COMPOSE  := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+IMAGES   := command edge standalone
+VERSION  ?= latest
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race e2e bench lint vet fmt check tidy tidy-check images up down clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## command, edge, Redis and SQLite in one process on :8080
+	go run ./services/standalone/cmd/standalone
+
+build: ## build the three services into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./services/command/cmd/command ./services/edge/cmd/edge ./services/standalone/cmd/standalone
+
+test: ## run the tests; print the coverage and fail below 85 %
+	go test -count=1 -timeout 10m -coverpkg=$(COVERED) -coverprofile=coverage.out $(FAST)
+	@go tool cover -func=coverage.out | awk -v floor=$(FLOOR) '/^total:/ { sub("%", "", $$3); total = $$3 } \
+		END { printf "coverage: %.1f %% (at least %.1f %%)\n", total, floor; exit total < floor }'
+
+race: ## run the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -count=1 -timeout 20m $(FAST)
+
+e2e: ## run the end-to-end tests, those on containers included
+	go test -count=1 -timeout 20m -v ./tests/e2e/... ./tests/compose/...
+
+bench: ## run the benchmarks on a real Redis
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./pkg/... ./services/command/... ./services/edge/...
+
+lint: $(LINT) ## run golangci-lint over all modules
+	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+
+$(LINT): tools/go.mod tools/go.sum
+	GOWORK=off go -C tools build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+vet: ## run go vet over all modules
+	go vet $(PACKAGES)
+
+fmt: ## check that gofmt would change nothing
+	@unformatted=$$(gofmt -l $(MODULES)); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+
+check: fmt vet lint tidy-check test ## everything that a change must pass
+
+tidy: ## bring every go.mod up to date
+	@for module in $(MODULES) tools; do (cd $$module && GOWORK=off go mod tidy) || exit 1; done
+
+tidy-check: ## check that `make tidy` would change nothing
+	@for module in $(MODULES) tools; do (cd $$module && GOWORK=off go mod tidy -diff) || exit 1; done
+
+images: ## build the three container images
+	@for service in $(IMAGES); do docker build -f deploy/Dockerfile --build-arg SERVICE=$$service -t talus-$$service:$(VERSION) . || exit 1; done
+
+up: ## start Redis, two commands, three edges and a proxy on :8080
+	$(COMPOSE) up --build --detach
+
+down: ## stop what `up` started; its data stays
+	$(COMPOSE) down
+
+clean: ## remove what was built and measured
+	rm -rf bin coverage.out
