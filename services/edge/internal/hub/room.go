@@ -1,0 +1,214 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Room is the fan-out of one session. While it has work one goroutine does it, in
+// the order: messages of the channel, requests, reading the log where something is
+// missing. All that only this goroutine touches needs no lock.
+type Room struct {
+	hub     *Hub
+	session uuid.UUID
+
+	mu      sync.Mutex
+	inbox   [][]byte
+	size    int      // bytes in the inbox
+	lost    bool     // the inbox was full: read the log
+	todo    []func() // requests, run by the room's goroutine
+	running bool
+	dead    bool // takes nothing any more
+
+	// What the hub's housekeeping looks at without waking the room.
+	emptySince atomic.Int64 // when the last client left, Unix nanoseconds; 0 while there are clients
+	heard      atomic.Int64 // when the last record came, Unix nanoseconds
+	pending    atomic.Int32 // joins without an answer
+	view       atomic.Pointer[Ring]
+
+	// Owned by the room's goroutine.
+	ring      *Ring // nil until the head is known
+	retiring  bool
+	announced uint64
+	subs      []*Subscription
+	waiting   []*join
+	behind    bool // the log must be read
+
+	backfill backfill
+}
+
+func newRoom(h *Hub, session uuid.UUID) *Room {
+	r := &Room{hub: h, session: session}
+	r.emptySince.Store(time.Now().UnixNano())
+	return r
+}
+
+// hear puts a channel message into the inbox. A full inbox loses it and remembers
+// that the log has to be read.
+func (r *Room) hear(payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead || !r.start() {
+		return
+	}
+	if r.size+len(payload) > r.hub.cfg.InboxBytes {
+		r.lost = true
+		r.hub.metrics.dropped.WithLabelValues("inbox_full").Inc()
+	} else {
+		r.inbox = append(r.inbox, payload)
+		r.size += len(payload)
+	}
+}
+
+// do hands a request to the room's goroutine; false when the room is dead or the
+// hub has ended.
+func (r *Room) do(f func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead || !r.start() {
+		return false
+	}
+	r.todo = append(r.todo, f)
+	return true
+}
+
+// start makes sure that a goroutine is at work; false when the hub has ended. The
+// caller holds mu.
+func (r *Room) start() bool {
+	if !r.running {
+		r.running = r.hub.spawn(r.run)
+	}
+	return r.running
+}
+
+// batch is what a room found in its inbox.
+type batch struct {
+	messages [][]byte
+	todo     []func()
+	lost     bool
+}
+
+func (r *Room) take() (batch, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := batch{messages: r.inbox, todo: r.todo, lost: r.lost}
+	if r.dead || len(b.messages) == 0 && len(b.todo) == 0 && !b.lost {
+		r.running = false
+		return batch{}, false
+	}
+	r.inbox, r.todo, r.lost, r.size = nil, nil, false, 0
+	return b, true
+}
+
+func (r *Room) run() {
+	for r.hub.ctx.Err() == nil {
+		b, ok := r.take()
+		if !ok {
+			return
+		}
+		for _, m := range b.messages {
+			r.receive(m)
+		}
+		r.announce()
+		for _, f := range b.todo {
+			f()
+		}
+		r.behind = r.behind || b.lost
+		r.settle()
+		r.retire()
+	}
+}
+
+// settle reads the log if something is missing and answers the joins that can be
+// answered now.
+func (r *Room) settle() {
+	if r.ring == nil {
+		return // the check of the confirmed subscription will tell the head
+	}
+	read := !r.behind || r.repair()
+	r.admit()
+	if read && r.behind && r.repair() { // a join knew something that the room did not
+		r.admit()
+	}
+}
+
+// announce tells all subscriptions of the newest record, once for all that came
+// together: each reads on from where it is.
+func (r *Room) announce() {
+	if r.ring == nil || r.announced == r.ring.Head() {
+		return
+	}
+	r.announced = r.ring.Head()
+	frame := r.ring.Frame(r.announced)
+	for _, s := range r.subs {
+		s.client.Deliver(r.announced, frame)
+	}
+}
+
+// close ends the room and all that wait for something from it.
+func (r *Room) close(err error) {
+	r.mu.Lock()
+	r.dead = true
+	left := r.todo
+	r.inbox, r.todo = nil, nil
+	r.mu.Unlock()
+	r.hub.forget(r)
+	for _, f := range left {
+		f() // late joins and leaves; they find the room dead
+	}
+	for _, j := range r.waiting {
+		r.answered(j)
+		j.sub.end(err)
+	}
+	for _, s := range r.subs {
+		s.end(err)
+	}
+	r.hub.metrics.subscriptions.Sub(float64(len(r.subs)))
+	r.waiting, r.subs = nil, nil
+	r.use(nil)
+}
+
+// age refuses joins that waited too long and ends a room that lingered long enough.
+func (r *Room) age(now time.Time) {
+	r.expire(now)
+	r.retiring = r.idle(now)
+}
+
+// retire ends the room if it is time and nothing has come in between.
+func (r *Room) retire() {
+	if !r.retiring || len(r.waiting) > 0 || r.emptySince.Load() == 0 {
+		r.retiring = false
+		return
+	}
+	r.mu.Lock()
+	r.dead = len(r.todo) == 0
+	dead := r.dead
+	r.mu.Unlock()
+	if dead {
+		r.use(nil)
+		r.hub.forget(r)
+	}
+}
+
+// use makes ring the one that the room appends to.
+func (r *Room) use(ring *Ring) {
+	r.ring = ring
+	r.view.Store(ring)
+	if ring != nil {
+		r.announced = ring.Head()
+	}
+}
+
+// idle reports whether the last client left long ago.
+func (r *Room) idle(now time.Time) bool {
+	empty := r.emptySince.Load()
+	return empty != 0 && now.Sub(time.Unix(0, empty)) >= r.hub.cfg.Linger
+}
+
+// quiet reports whether the room has heard no record within d.
+func (r *Room) quiet(now time.Time, d time.Duration) bool {
+	return now.Sub(time.Unix(0, r.heard.Load())) >= d
+}
