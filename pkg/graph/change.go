@@ -97,10 +97,38 @@ func (g *Graph) Apply(ch Change) []Event {
 	events := make([]Event, 0, 2*len(ch.Touches))
 	for _, t := range ch.Touches {
 		g.Put(t.ID(), t.After)
-		events = t.appendEvents(events, g)
+		index := 0
+		if t.places() {
+			index = g.list(t.After.Parent).index(t.After)
+		}
+		events = t.appendEvents(events, index)
 	}
 	return events
 }
 
 // Events returns the events that Apply would return, and leaves g as it is.
-func (g *Graph) Events(ch Change) []Event { return g.Draft().Apply(ch) }
+func (g *Graph) Events(ch Change) []Event {
+	if len(ch.Touches) != 1 {
+		return g.Draft().Apply(ch)
+	}
+	t, index := ch.Touches[0], 0
+	if t.places() {
+		list := g.list(t.After.Parent)
+		index = list.index(t.After)
+		if t.Before != nil && t.Before.Parent == t.After.Parent && list.index(t.Before) < index {
+			index-- // counted without the node
+		}
+	}
+	return t.appendEvents(make([]Event, 0, 2), index)
+}
+
+// places reports whether the touch gives the node a place that is told.
+func (t Touch) places() bool {
+	switch {
+	case t.After == nil:
+		return false
+	case t.Before == nil || t.Placed:
+		return true
+	}
+	return t.Before.Parent != t.After.Parent || t.Before.Order != t.After.Order
+}

@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// appendEvents appends what the touch, which g already shows, is told as.
-func (t Touch) appendEvents(events []Event, g *Graph) []Event {
+// appendEvents appends what the touch is told as; index is the place that the node gets, when it gets one.
+func (t Touch) appendEvents(events []Event, index int) []Event {
 	switch {
 	case t.Before == nil:
-		n, index := t.After, g.list(t.After.Parent).index(t.After)
+		n := t.After
 		events = append(events, Event{Name: EventNodeCreated, Node: n.ID, State: n, Index: index, Order: n.Order})
 		if n.Parent != (NodeID{}) {
 			events = append(events, linked(n, index))
@@ -22,7 +22,7 @@ func (t Touch) appendEvents(events []Event, g *Graph) []Event {
 		}
 		return append(events, Event{Name: EventNodeDeleted, Node: t.Before.ID})
 	}
-	events = t.appendPlacing(events, g)
+	events = t.appendPlacing(events, index)
 	events = t.appendProperties(events)
 	return t.appendOrphaned(events)
 }
@@ -33,12 +33,12 @@ func linked(n *Node, index int) Event {
 
 // appendPlacing tells a move: away from the old parent, to the new one. Of a node that only gets another sort key
 // in its place, the new key is told.
-func (t Touch) appendPlacing(events []Event, g *Graph) []Event {
+func (t Touch) appendPlacing(events []Event, index int) []Event {
 	from, to := t.Before, t.After
-	moved := t.Placed || from.Parent != to.Parent
-	if !moved && from.Order == to.Order {
+	if !t.places() {
 		return events
 	}
+	moved := t.Placed || from.Parent != to.Parent
 	root := to.Parent == (NodeID{})
 	if (moved && from.Parent != (NodeID{})) || root {
 		away := Event{Name: EventNodeUnlinked, Node: to.ID, Parent: from.Parent}
@@ -48,7 +48,7 @@ func (t Touch) appendPlacing(events []Event, g *Graph) []Event {
 		events = append(events, away)
 	}
 	if !root {
-		events = append(events, linked(to, g.list(to.Parent).index(to)))
+		events = append(events, linked(to, index))
 	}
 	return events
 }

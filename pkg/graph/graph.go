@@ -108,6 +108,9 @@ func (g *Graph) ownList(id NodeID) *siblings {
 // of a commit. It checks nothing, and the forest is whole again when all images of the commit are in place, in any order.
 func (g *Graph) Put(id NodeID, after *Node) {
 	old, existed := g.Node(id)
+	if old == after {
+		return
+	}
 	if existed && (after == nil || old.Parent != after.Parent || old.Order != after.Order) {
 		list := g.ownList(old.Parent)
 		list.remove(old)
@@ -137,9 +140,9 @@ func present(n *Node) int {
 	return 1
 }
 
-// below reports whether id is top or hangs somewhere under it.
+// below reports whether id is top or hangs somewhere under it. Where parents form a circle it says true.
 func (g *Graph) below(id, top NodeID) bool {
-	for {
+	for range g.count + 1 {
 		if id == top {
 			return true
 		}
@@ -149,4 +152,5 @@ func (g *Graph) below(id, top NodeID) bool {
 		}
 		id = n.Parent
 	}
+	return true
 }

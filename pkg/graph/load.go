@@ -56,3 +56,35 @@ func (g *Graph) Check() error {
 	}
 	return nil
 }
+
+// checkTouched examines what ch, which g already shows, may have broken.
+func (g *Graph) checkTouched(ch Change) error {
+	for t := range ch.Net() {
+		if n := t.After; n == nil {
+			if g.ChildCount(t.ID()) > 0 {
+				return fmt.Errorf("%w: node %s goes and leaves children", ErrBroken, t.ID())
+			}
+		} else if err := g.checkPlace(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPlace examines that n hangs under a node that is there and not under itself, and shares its key with no sibling.
+func (g *Graph) checkPlace(n *Node) error {
+	if _, ok := g.Node(n.Parent); !ok && n.Parent != (NodeID{}) {
+		return fmt.Errorf("%w: node %s has no parent %s", ErrBroken, n.ID, n.Parent)
+	}
+	if n.Parent != (NodeID{}) && g.below(n.Parent, n.ID) {
+		return fmt.Errorf("%w: node %s is below itself", ErrBroken, n.ID)
+	}
+	list := g.list(n.Parent)
+	i := list.index(n)
+	for _, next := range []*Node{list.at(i - 1), list.at(i + 1)} {
+		if next != nil && next.Order == n.Order {
+			return fmt.Errorf("%w: siblings %s and %s have one order key", ErrBroken, n.ID, next.ID)
+		}
+	}
+	return nil
+}

@@ -1,14 +1,11 @@
 package graph
 
-// atEnd as an index asks for the place behind all siblings.
-const atEnd = -1
-
 // roomyKey is the length up to which re-keyed siblings go: short enough that the next re-keying is hundreds of
 // insertions away.
 const roomyKey = MaxOrderKey / 2
 
 // place finds the order key with which a node stands at index among the children of parent, counted without moving, the
-// node itself if it is in the graph already (else nil). An index behind the end, or atEnd, means the end. Where keys
+// node itself if it is in the graph already (else nil). An index behind the end, or End, means the end. Where keys
 // have grown too long, the siblings around the place get new ones: those touches come first in the change.
 func (g *Graph) place(parent NodeID, index int, moving *Node) (order string, rekeyed []Touch, err error) {
 	gap := gapIn(g.list(parent), parent, moving)

@@ -58,3 +58,6 @@ func inBatch(i int, err error) error {
 	}
 	return &Rejection{Reason: r.Reason, Message: fmt.Sprintf("command %d of the batch: %s", i, r.Message), Details: details}
 }
+
+// tooMany is the refusal of a command that touches more nodes than a change may.
+func tooMany() error { return reject(TooLarge, "the command touches more than %d nodes", MaxTouches) }
