@@ -22,6 +22,9 @@ func (n *NodeType) indexHints() {
 		if len(p.Options) > 0 && p.IndicatorSet != "" {
 			n.indicators = append(n.indicators, p)
 		}
+		if p.Type == typeNodeReference {
+			n.references = append(n.references, p.ref)
+		}
 		if p.Declared == "name" || n.nameProperty == nil && p.SemanticRole == "name" {
 			n.nameProperty = p
 		}
@@ -75,3 +78,6 @@ func (n *NodeType) IconOf(properties map[string]json.RawMessage) string {
 
 	return ""
 }
+
+// NodeReferences are the ids of the properties whose values name nodes. It must not be changed.
+func (n *NodeType) NodeReferences() []string { return n.references }

@@ -125,7 +125,8 @@ func (a *adoption) restore(stored json.RawMessage, info *OrphanInfo) {
 	}
 }
 
-// complete gives missing selects their default, and the name its property.
+// complete gives missing selects their default. The name comes from the name property, or goes
+// there if that has none.
 func (a *adoption) complete(n *graph.Node) {
 	for i := range a.nt.Properties {
 		p := &a.nt.Properties[i]
@@ -136,7 +137,9 @@ func (a *adoption) complete(n *graph.Node) {
 	if a.nt.nameProperty == nil {
 		return
 	}
-	if text, ok := textOf(a.properties[a.nt.nameProperty.ref]); ok && text == n.Name {
+	if text, ok := textOf(a.properties[a.nt.nameProperty.ref]); ok && text != "" {
+		n.Name = text
+
 		return
 	}
 	a.properties[a.nt.nameProperty.ref] = appendText(nil, n.Name)

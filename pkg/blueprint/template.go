@@ -55,6 +55,7 @@ type NodeType struct {
 	byRef        map[string]*Property
 	indicators   []*Property
 	iconRefs     []string
+	references   []string
 	nameProperty *Property
 }
 
