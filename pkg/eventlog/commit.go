@@ -1,0 +1,210 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/talus-tally/talus/pkg/wire"
+)
+
+// Commit is one accepted command, decided against Base and encoded as Record.
+type Commit struct {
+	Session    uuid.UUID
+	Base       wire.Position
+	Generation uint32 // the live generation of nodes at Base
+	Record     wire.Record
+	Delta      []byte
+	Images     []wire.Image // net effect per node, each node once
+	Count, Sum uint64       // of the nodes after the commit
+	Meta       HeadChange
+	Stack      StackOp
+	Entry      Entry // for StackPush the new entry; for StackUndo and StackRedo the expected top with the payload for the other stack
+	Key        *IdempotencyKey
+	Staged     *Staged // replaces all nodes; Images must be empty then
+	Silent     bool    // nothing is published
+}
+
+// StackOp says what a commit does to undo and redo.
+type StackOp int
+
+// What a commit does to the stacks of its session.
+const (
+	StackNone  StackOp = iota // leaves them alone
+	StackPush                 // a command: its entry goes on undo, redo is emptied
+	StackUndo                 // an undo: the top of undo moves to redo
+	StackRedo                 // a redo: the top of redo moves to undo
+	StackClear                // a replaced graph: both are emptied
+)
+
+func (op StackOp) String() string {
+	switch op {
+	case StackPush:
+		return "push"
+	case StackUndo:
+		return "undo"
+	case StackRedo:
+		return "redo"
+	case StackClear:
+		return "clear"
+	default:
+		return "none"
+	}
+}
+
+// IdempotencyKey makes a repeat of a request find the first one's answer, for a day or the session's last 10,000 keys.
+type IdempotencyKey struct {
+	Key         string
+	Fingerprint [16]byte // of the request; a repeat with another one is not a repeat
+	Answer      []byte   // about 100 B: what cannot be read from the record
+}
+
+const (
+	maxImages      = 20_000   // one script writes about 4 µs per node
+	maxCommitBytes = 32 << 20 // and copies its arguments
+)
+
+// Commit appends one record, all of it or nothing, in one round trip. It returns
+//   - a *ConflictError when another writer came first,
+//   - a *DuplicateError when the idempotency key was used before,
+//   - ErrForked when Base is on a branch that Redis does not have,
+//   - ErrStackMoved, ErrNoSession, ErrTorn, ErrTooLarge, ErrUnavailable when nothing was written,
+//   - ErrStaged when the staged nodes expired,
+//   - ErrUnknown when the answer was lost and could not be found out before the deadline.
+//
+// After an answer was lost it looks into the log and, while that shows Base, commits again: at most one takes effect, since
+// both say the same and stand on the same base.
+func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
+	if err := c.check(); err != nil {
+		return wire.Position{}, l.subject(c.Session, err)
+	}
+	k := keysOf(c.Session)
+	v, err := commitScript.Run(ctx, l.rdb, c.keys(k), c.args(l.cfg, k)...).Result()
+	return l.settle(ctx, c, v, err)
+}
+
+// CommitAll appends commits of one session, each decided on the one before, in one round trip. The results are in order.
+// When one fails, those after it are answered with what became of them alone, which normally is a *ConflictError. No commit
+// may be answered to anybody before all before it are.
+func (l *Log) CommitAll(ctx context.Context, commits []Commit) []Result {
+	results := make([]Result, len(commits))
+	cmds := make([]*redis.Cmd, len(commits))
+	p := l.rdb.Pipeline()
+	for i, c := range commits {
+		if results[i].Err = c.check(); results[i].Err != nil {
+			break
+		}
+		k := keysOf(c.Session)
+		cmds[i] = commitScript.EvalSha(ctx, p, c.keys(k), c.args(l.cfg, k)...)
+	}
+	_, _ = p.Exec(ctx) // each command has its own error
+	for i, c := range commits {
+		switch {
+		case results[i].Err != nil:
+			results[i].Err = l.subject(c.Session, results[i].Err)
+		case cmds[i] == nil || redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT"):
+			results[i].Position, results[i].Err = l.Commit(ctx, c)
+		default:
+			v, err := cmds[i].Result()
+			results[i].Position, results[i].Err = l.settle(ctx, c, v, err)
+		}
+	}
+	return results
+}
+
+// Result is what became of one commit of a group.
+type Result struct {
+	Position wire.Position
+	Err      error
+}
+
+// check refuses what the script would only find out after it has begun to write.
+func (c Commit) check() error {
+	size := len(c.Record.Raw) + len(c.Delta) + len(c.Entry.Payload)
+	for _, im := range c.Images {
+		size += len(im.Bytes) + len(im.Node)
+	}
+	switch {
+	case c.Record.Session != c.Session:
+		return fmt.Errorf("record belongs to session %s", c.Record.Session)
+	case !c.Record.Follows(c.Base):
+		return fmt.Errorf("record of version %d does not follow base %s", c.Record.Version, c.Base)
+	case c.Staged != nil && len(c.Images) > 0:
+		return fmt.Errorf("commit has staged nodes and %d images", len(c.Images))
+	case c.Staged != nil && (c.Staged.Count != c.Count || c.Staged.Sum != c.Sum):
+		return fmt.Errorf("commit counts %d nodes, %d are staged", c.Count, c.Staged.Count)
+	case len(c.Images) > maxImages:
+		return fmt.Errorf("%w: %d nodes", ErrTooLarge, len(c.Images))
+	case size > maxCommitBytes:
+		return fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
+	}
+	return nil
+}
+
+func (c Commit) keys(k keys) []string {
+	nodes := k.nodes(c.Generation)
+	staged := nodes
+	if c.Staged != nil {
+		staged = k.nodes(c.Staged.Generation)
+	}
+	return []string{k.head(), k.log(), nodes, k.marks(), k.undo(), k.redo(), k.undoData(), k.redoData(),
+		k.keyed0(), k.keyed1(), k.attachments(), staged, k.dead()}
+}
+
+// args are the arguments of commit.lua in its order.
+func (c Commit) args(cfg Config, k keys) []any {
+	staged, channel, key := "", "", ""
+	var message, keyed []byte
+	if c.Staged != nil {
+		staged = fmt.Sprint(c.Staged.Generation)
+	}
+	if !c.Silent {
+		channel = k.channel()
+		if len(c.Record.Raw) > wire.MaxPublished {
+			message = wire.AppendNotice(nil, wire.Notice{Session: c.Session, Position: c.Record.Position(), Size: uint32(len(c.Record.Raw))})
+		}
+	}
+	if c.Key != nil {
+		key, keyed = c.Key.Key, c.Key.append(nil)
+	}
+	fields, attached, detached := c.Meta.args()
+	if c.Meta.Saved != nil {
+		fields = append(fields, "sv", *c.Meta.Saved)
+	}
+	args := make([]any, 0, 29+2*len(c.Images)+len(fields)+len(attached)+len(detached))
+	args = append(args,
+		c.Base.Epoch.String(), c.Base.Version, c.Base.Digest.String(),
+		c.Record.Version, c.Record.Digest.String(), c.Record.Raw, c.Delta,
+		c.Count, c.Sum, c.Generation, staged,
+		c.Stack.String(), c.Entry.Version, c.Entry.meta(), c.Entry.Payload, cfg.UndoDepth, cfg.UndoBytes,
+		key, keyed, cfg.Retention, cfg.MinAge.Milliseconds(), cfg.MaxLogBytes, channel, message,
+		0, 0, len(fields), len(attached), len(detached))
+	sets, gone := 24, 25 // where the numbers of values stand
+	for i := range c.Images {
+		if im := &c.Images[i]; im.Bytes != nil {
+			args = append(args, im.Node[:], im.Bytes)
+		}
+	}
+	args[sets] = len(args) - 29
+	before := len(args)
+	for i := range c.Images {
+		if im := &c.Images[i]; im.Bytes == nil {
+			args = append(args, im.Node[:])
+		}
+	}
+	args[gone] = len(args) - before
+	return append(append(append(args, fields...), attached...), detached...)
+}
+
+// append writes the stored form: the fingerprint, then the answer.
+func (k *IdempotencyKey) append(dst []byte) []byte {
+	return append(append(dst, k.Fingerprint[:]...), k.Answer...)
+}
+
+func parseKeyed(stored string) *DuplicateError {
+	d := &DuplicateError{}
+	n := copy(d.Fingerprint[:], stored)
+	d.Answer = []byte(stored[n:])
+	return d
+}

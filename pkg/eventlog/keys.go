@@ -1,0 +1,83 @@
+package eventlog
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Every key of a session carries the hash tag of its bucket, so that a session lives in one slot together with the index of
+// its bucket, and one script may touch them all.
+//
+//	talus:{<bucket>}:<session>:h        hash    the head: position, counts, description; absent means no such session
+//	talus:{<bucket>}:<session>:l        stream  the log: version n is the entry "n-0", fields r (public part) and d (delta)
+//	talus:{<bucket>}:<session>:m        list    marks: where the log may be cut, see commit.lua
+//	talus:{<bucket>}:<session>:n:<gen>  hash    the nodes of one generation: id (16 bytes) → image
+//	talus:{<bucket>}:<session>:u, r     list    undo and redo: small entries, newest last
+//	talus:{<bucket>}:<session>:xu, xr   hash    their payloads: version → bytes
+//	talus:{<bucket>}:<session>:i0, i1   hash    idempotency records in two generations
+//	talus:{<bucket>}:<session>:a        hash    attachments: name → document
+//	talus:{<bucket>}:<session>:p        hash    presence: edge → count
+//	talus:{<bucket>}:<session>:dead     string  tombstone: the epoch of the deleted incarnation
+//	talus:{<bucket>}:<session>:c        channel
+//	talus:{<bucket>}:index              zset    the sessions of the bucket, all with score 0
+//	talus:{edges}                       zset    the living edges: id → end of the lease in ms of Redis' clock
+const (
+	prefix   = "talus:{"
+	buckets  = 1024
+	edgesKey = prefix + "edges}"
+)
+
+// bucketOf spreads sessions over the buckets, whatever their ids look like.
+func bucketOf(session uuid.UUID) int {
+	h := fnv.New32a()
+	_, _ = h.Write(session[:])
+	return int(h.Sum32() % buckets)
+}
+
+func bucketTag(bucket int) string {
+	const digits = "0123456789abcdef"
+	return prefix + string([]byte{digits[bucket>>8&15], digits[bucket>>4&15], digits[bucket&15]}) + "}:"
+}
+
+func indexKey(bucket int) string { return bucketTag(bucket) + "index" }
+
+// keys makes the key names of one session.
+type keys struct{ base string }
+
+func keysOf(session uuid.UUID) keys {
+	return keys{base: bucketTag(bucketOf(session)) + session.String() + ":"}
+}
+
+func (k keys) head() string        { return k.base + "h" }
+func (k keys) log() string         { return k.base + "l" }
+func (k keys) marks() string       { return k.base + "m" }
+func (k keys) undo() string        { return k.base + "u" }
+func (k keys) redo() string        { return k.base + "r" }
+func (k keys) undoData() string    { return k.base + "xu" }
+func (k keys) redoData() string    { return k.base + "xr" }
+func (k keys) keyed0() string      { return k.base + "i0" }
+func (k keys) keyed1() string      { return k.base + "i1" }
+func (k keys) attachments() string { return k.base + "a" }
+func (k keys) presence() string    { return k.base + "p" }
+func (k keys) dead() string        { return k.base + "dead" }
+func (k keys) channel() string     { return k.base + "c" }
+
+func (k keys) nodes(generation uint32) string {
+	return k.base + "n:" + strconv.FormatUint(uint64(generation), 10)
+}
+
+// sessionOf is the session whose channel it is.
+func sessionOf(channel string) (uuid.UUID, bool) {
+	rest, ok := strings.CutSuffix(channel, ":c")
+	if !ok || len(rest) < 36 {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(rest[len(rest)-36:])
+	return id, err == nil && keysOf(id).channel() == channel
+}
+
+// entryID is the stream id of a version.
+func entryID(version uint64) string { return strconv.FormatUint(version, 10) + "-0" }

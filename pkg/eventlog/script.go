@@ -1,0 +1,102 @@
+package eventlog
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed commit.lua
+var commitSource string
+
+//go:embed create.lua
+var createSource string
+
+//go:embed delete.lua
+var deleteSource string
+
+//go:embed update.lua
+var updateSource string
+
+//go:embed stage.lua
+var stageSource string
+
+//go:embed presence.lua
+var presenceSource string
+
+//go:embed lease.lua
+var leaseSource string
+
+// The scripts. They are sent by their hash; a server that does not know one (it was restarted, it took over) is given the text.
+var (
+	commitScript   = redis.NewScript(commitSource)
+	createScript   = redis.NewScript(createSource)
+	deleteScript   = redis.NewScript(deleteSource)
+	updateScript   = redis.NewScript(updateSource)
+	stageScript    = redis.NewScript(stageSource)
+	presenceScript = redis.NewScript(presenceSource)
+	leaseScript    = redis.NewScript(leaseSource)
+)
+
+// runScript runs a script that answers with a number; it is safe to run it twice. Numbers of a missing session become errors.
+func (l *Log) runScript(ctx context.Context, s *redis.Script, keys []string, args ...any) (int64, error) {
+	var n int64
+	err := retry(ctx, func() (err error) {
+		n, err = s.Run(ctx, l.rdb, keys, args...).Int64()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, missingSession(n)
+}
+
+// missingSession is the error for what the scripts answer when there is no head.
+func missingSession(n int64) error {
+	switch n {
+	case -1:
+		return ErrNoSession
+	case -2:
+		return ErrGone
+	default:
+		return nil
+	}
+}
+
+// reply is the array that a script answers.
+type reply []any
+
+func (r reply) number(i int) int64 {
+	if i < len(r) {
+		if n, ok := r[i].(int64); ok {
+			return n
+		}
+	}
+	return 0
+}
+
+func (r reply) text(i int) string {
+	if i < len(r) {
+		if s, ok := r[i].(string); ok {
+			return s
+		}
+	}
+	return ""
+}
+
+// parseReply checks that a script answered with an array that begins with a number.
+func parseReply(v any, err error) (reply, error) {
+	if err != nil {
+		return nil, err
+	}
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, fmt.Errorf("script answered %T", v)
+	}
+	if _, ok := list[0].(int64); !ok {
+		return nil, fmt.Errorf("script answered %T first", list[0])
+	}
+	return list, nil
+}
