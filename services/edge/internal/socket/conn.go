@@ -1,41 +1,223 @@
 package socket
 
+import (
+	"sync/atomic"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
+)
+
+// Close codes that the transport itself uses; see api.md part 8.
+const (
+	codeRestart    = 1012
+	codeOverloaded = 4100
+	codeSlow       = 4200
+)
+
+// output is a socket as the machine writes to it. Only the token holder calls it. A write that takes less than it was
+// given, without an error, says that the socket is full.
+type output interface {
+	write(p []byte) (int, error)
+	writev(ps [][]byte) (int, error)
+	shutWrite()
+	end()       // the machine will not use the socket again; whoever reads it closes it
+	interrupt() // by anybody: a write that waits must return
+}
+
+// workers is where a caller leaves a connection, token and all, when work remains after its bounded pass.
+type workers interface{ hand(c *Conn) }
+
 // Conn is one WebSocket connection. All methods may be called by any goroutine at any time, also after the end of the
 // connection, and never block.
-type Conn struct{}
+type Conn struct {
+	word  word
+	queue queue
+
+	// Fixed before the connection is published.
+	rules   *rules
+	out     output
+	workers workers
+	client  Client
+	patient bool // out may block: only workers may touch it
+
+	// Under the token.
+	rest     []byte // the unsent end of exactly one frame (or of one order's frames)
+	slots    []slot
+	turn     uint8 // the slot that is served first in the next pass
+	stuck    bool  // armed, and no byte accepted since
+	quitting bool  // the close frame has been handed to the socket, perhaps not all of it yet
+	shut     bool  // the close frame is out: nothing is written any more
+
+	// Times in ticks of the server's clock.
+	moved atomic.Uint32 // the socket accepted bytes, or began to be full
+	heard atomic.Uint32 // bytes came from the peer
+
+	// Of the goroutine that reads.
+	reader *frame.Reader
+	deaf   bool // input is ignored: a violation or a close frame was seen
+
+	// Of the registry and the wheel.
+	index  uint32
+	gen    uint32
+	pinged uint32 // when the last unanswered ping was sent, 0 if none is open
+	next   *Conn  // in the writers' line or the poller's list of the dead; it can never be in both
+}
 
 // Attach starts a subscription: first (complete frames, normally `joined`) is sent, then every version of s from
 // after+1 on, first what the ring has already. The room calls it under its lock, so that no version falls between
-// after and the first Deliver. Errors: ErrClosed, ErrNoSlot, ErrOverflow.
-func (c *Conn) Attach(s Stream, after uint64, first []byte) (Slot, error) { return Slot{}, nil }
+// after and the first Deliver. Errors: ErrClosed, ErrNoSlot, ErrOverflow (the connection is then being closed).
+func (c *Conn) Attach(s Stream, after uint64, first []byte) (Slot, error) {
+	if c.word.has(ended) {
+		return Slot{}, ErrClosed
+	}
+	slot, err := c.queue.attach(order{job: jobAttach, version: after, frame: first, stream: s}, c.rules.orders, c.rules.orderBytes)
+	if err == nil {
+		c.mark(control)
+	} else if err == ErrOverflow {
+		c.overflow()
+	}
+	return slot, err
+}
 
 // Detach ends a subscription: nothing more of it is sent, then last (complete frames, normally `left`; may be nil).
 // An old or zero slot only sends last.
-func (c *Conn) Detach(slot Slot, last []byte) {}
+func (c *Conn) Detach(slot Slot, last []byte) {
+	_ = c.give(order{job: jobDetach, slot: slot, frame: last})
+}
 
 // Deliver says that version is in the ring of the slot's stream now, and passes its frame so that a connection that
 // keeps up is written to directly. The caller calls it with ascending versions. An old slot is ignored.
-func (c *Conn) Deliver(slot Slot, version uint64, frame []byte) {}
+func (c *Conn) Deliver(slot Slot, version uint64, frame []byte) {
+	if c.patient || !c.word.acquireIdle() {
+		c.mark(behind(slot.index))
+		return
+	}
+	if s := c.at(slot); s != nil && !c.forward(s, version, frame) {
+		c.word.set(behind(slot.index))
+	}
+	if !c.word.release() {
+		c.work()
+	}
+}
+
+// forward writes one version to a slot that has all before it. It returns false if a pass must look at the slot.
+func (c *Conn) forward(s *slot, version uint64, frame []byte) bool {
+	if s.cursor >= version || s.mode == refill {
+		return true
+	}
+	if s.mode != live || s.cursor != version-1 || !c.put(frame) {
+		return false
+	}
+	s.cursor = version
+	return true
+}
 
 // Ephemeral sends a frame that has no version, if the slot is up to date and the socket takes it now. If not, it
 // returns false, and the slot gets Stream.Latest when it has caught up.
-func (c *Conn) Ephemeral(slot Slot, frame []byte) bool { return false }
+func (c *Conn) Ephemeral(slot Slot, frame []byte) bool {
+	if !c.patient && c.word.acquireIdle() {
+		s := c.at(slot)
+		sent := s != nil && s.mode == live && c.put(frame)
+		if s != nil && !sent {
+			c.word.set(missed(slot.index))
+		}
+		if !c.word.release() {
+			c.work()
+		}
+		return sent
+	}
+	w := c.word.bits.Load()
+	if w&(armed|ended|behind(slot.index)) == 0 {
+		err := c.queue.push(order{job: jobEphemeral, slot: slot, frame: frame}, c.rules.orders/2, c.rules.orderBytes/2)
+		if err == nil {
+			c.mark(control)
+			return true
+		}
+	}
+	c.mark(missed(slot.index))
+	return false
+}
 
 // Supply answers Stream.Refill: frames are the complete frames of the versions first, first+1, …. The slot reads them,
 // then goes on with the ring; if the ring has moved on it asks again. No frames mean: look at the ring again.
-func (c *Conn) Supply(slot Slot, first uint64, frames [][]byte) {}
+func (c *Conn) Supply(slot Slot, first uint64, frames [][]byte) {
+	_ = c.give(order{job: jobSupply, slot: slot, version: first, frames: frames})
+}
 
 // Resync puts the slot on another branch or behind a hole: frame (normally `resync`) is sent, then the versions of s
 // from head+1 on. A room that changes branch makes a new Stream, so that frames of both can never mix.
-func (c *Conn) Resync(slot Slot, s Stream, head uint64, frame []byte) {}
+func (c *Conn) Resync(slot Slot, s Stream, head uint64, frame []byte) {
+	_ = c.give(order{job: jobResync, slot: slot, version: head, frame: frame, stream: s})
+}
 
 // Send queues complete control frames (an answer, an error, a status); they go before records and between frames.
 // Errors: ErrClosed, ErrOverflow (the connection is then closed).
-func (c *Conn) Send(frame []byte) error { return nil }
+func (c *Conn) Send(frame []byte) error {
+	if c.word.has(ended) {
+		return ErrClosed
+	}
+	return c.give(order{job: jobSend, frame: frame})
+}
 
 // Close ends the connection: what Send has queued, then a close frame, then the socket. The first call wins.
 // Reason is cut at 123 bytes. Records still behind are not sent.
-func (c *Conn) Close(code int, reason string) {}
+func (c *Conn) Close(code int, reason string) { c.close(closure{code: code, reason: reason}) }
 
 // Drain is Close after every slot has reached the head of its room, or after Config.StallAfter at the latest.
-func (c *Conn) Drain(code int, reason string) {}
+func (c *Conn) Drain(code int, reason string) {
+	c.close(closure{code: code, reason: reason, flush: true})
+}
+
+func (c *Conn) close(e closure) {
+	if e.cause == nil {
+		e.cause = &CloseError{Code: e.code, Reason: e.reason}
+	}
+	e.since = c.rules.clock.Load()
+	if c.queue.end(e) || e.hurry {
+		c.mark(closing | ended)
+	}
+}
+
+// fail ends the connection now. A code other than 0 is sent if the stream stands between two frames and the socket
+// takes it.
+func (c *Conn) fail(code int, cause error) {
+	c.queue.end(closure{code: code, cause: cause, since: c.rules.clock.Load()})
+	c.mark(abort | ended)
+	c.out.interrupt()
+}
+
+func (c *Conn) overflow() {
+	c.rules.count.overflows.Add(1)
+	c.fail(codeSlow, ErrOverflow)
+}
+
+// give queues an order and gets it done.
+func (c *Conn) give(o order) error {
+	err := c.queue.push(o, c.rules.orders, c.rules.orderBytes)
+	if err != nil {
+		c.overflow()
+		return err
+	}
+	c.mark(control)
+	return nil
+}
+
+// mark sets bits and, if nobody else is at work on the connection, does the work.
+func (c *Conn) mark(bits uint64) {
+	if c.word.acquireOrMark(bits) {
+		c.work()
+	}
+}
+
+// work is done by who holds the token: one bounded pass, and what then remains goes to the workers, token and all.
+func (c *Conn) work() {
+	if c.patient {
+		c.workers.hand(c)
+		return
+	}
+	if c.pass(); !c.settled() {
+		c.workers.hand(c)
+	}
+}
+
+// settled gives the token up if there is nothing left to do. It is also true when the connection is over.
+func (c *Conn) settled() bool { return c.word.has(dead) || c.word.release() }

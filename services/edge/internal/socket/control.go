@@ -1,0 +1,150 @@
+package socket
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// job says what an entry of the control queue does when its frame has been accepted by the socket.
+type job uint8
+
+const (
+	jobSend      job = iota // nothing more
+	jobAttach               // the slot begins
+	jobDetach               // the slot has ended (before the frame is sent)
+	jobSupply               // the slot gets a backlog; there is no frame
+	jobResync               // the slot changes stream and cursor
+	jobEphemeral            // the frame is sent only if the slot is live; it is never waited for
+)
+
+// order is one entry of the control queue.
+type order struct {
+	job     job
+	slot    Slot
+	version uint64
+	frame   []byte
+	stream  Stream
+	frames  [][]byte
+}
+
+// queue is a connection's control queue: many goroutines push, the holder of the token peeks and drops. An idle
+// connection keeps no storage in it.
+type queue struct {
+	mu      sync.Mutex
+	orders  []order
+	bytes   int
+	used    uint16 // slots taken, from Attach until the holder has carried out Detach
+	gen     uint32 // generation of the newest slot; every Attach takes the next
+	closure *closure
+}
+
+// closure is how a connection ends. The first one decides, but for flush and hurry, which may be taken back or added.
+type closure struct {
+	code   int
+	reason string
+	cause  error
+	flush  bool // wait until every slot has reached its head
+	hurry  bool // the peer has closed its half: end the socket right after the close frame
+	since  uint32
+}
+
+// push adds o and returns ErrOverflow when there are more than limit orders or maxBytes bytes.
+func (q *queue) push(o order, limit, maxBytes int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.add(o, limit, maxBytes)
+}
+
+func (q *queue) add(o order, limit, maxBytes int) error {
+	if len(q.orders) >= limit || q.bytes+len(o.frame) > maxBytes && len(q.orders) > 0 {
+		return ErrOverflow
+	}
+	q.orders = append(q.orders, o)
+	q.bytes += len(o.frame)
+	return nil
+}
+
+// attach reserves a slot and adds the order that begins it.
+func (q *queue) attach(o order, limit, maxBytes int) (Slot, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	index := bits.TrailingZeros16(^q.used)
+	if index >= MaxSlots {
+		return Slot{}, ErrNoSlot
+	}
+	o.slot = Slot{index: uint8(index), gen: q.gen + 1}
+	if err := q.add(o, limit, maxBytes); err != nil {
+		return Slot{}, err
+	}
+	q.gen++
+	q.used |= 1 << index
+	return o.slot, nil
+}
+
+// free gives a slot's place back.
+func (q *queue) free(index uint8) {
+	q.mu.Lock()
+	q.used &^= 1 << index
+	q.mu.Unlock()
+}
+
+// peek returns the oldest order.
+func (q *queue) peek() (order, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.orders) == 0 {
+		return order{}, false
+	}
+	return q.orders[0], true
+}
+
+// drop removes the oldest order.
+func (q *queue) drop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytes -= len(q.orders[0].frame)
+	q.orders[0] = order{}
+	if q.orders = q.orders[1:]; len(q.orders) == 0 {
+		q.orders = nil
+	}
+}
+
+// discard empties the queue for good.
+func (q *queue) discard() {
+	q.mu.Lock()
+	q.orders, q.bytes = nil, 0
+	q.mu.Unlock()
+}
+
+// end sets how the connection ends, if nobody has done so, and lets hurry be added. It returns whether it was first.
+func (q *queue) end(c closure) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closure != nil {
+		if c.hurry {
+			q.closure.hurry, q.closure.flush = true, false
+		}
+		return false
+	}
+	q.closure = &c
+	return true
+}
+
+// stopFlushing lets the close frame go although slots are behind.
+func (q *queue) stopFlushing() {
+	q.mu.Lock()
+	if q.closure != nil {
+		q.closure.flush = false
+	}
+	q.mu.Unlock()
+}
+
+// ending returns a copy of the closure.
+func (q *queue) ending() (closure, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closure == nil {
+		return closure{}, false
+	}
+	return *q.closure, true
+}

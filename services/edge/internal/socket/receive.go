@@ -1,0 +1,72 @@
+package socket
+
+import (
+	"sync"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
+)
+
+// readers lends frame readers to connections that stand inside a message.
+type readers struct{ pool sync.Pool }
+
+func (r *readers) get() *frame.Reader {
+	if x, ok := r.pool.Get().(*frame.Reader); ok {
+		return x
+	}
+	return new(frame.Reader)
+}
+
+func (r *readers) put(x *frame.Reader) {
+	x.Reset()
+	r.pool.Put(x)
+}
+
+// receive takes bytes of the peer. It changes data. Only the goroutine that reads the connection calls it.
+func (c *Conn) receive(data []byte) {
+	c.heard.Store(c.rules.clock.Load())
+	if c.deaf || len(data) == 0 {
+		return
+	}
+	if c.reader == nil {
+		c.reader = c.rules.readers.get()
+	}
+	if err := c.reader.Feed(data, c.rules.messageLimit, (*sink)(c)); err != nil {
+		c.deaf = true
+		c.refuse(err)
+	}
+	if c.deaf || c.reader.Idle() {
+		c.rules.readers.put(c.reader)
+		c.reader = nil
+	}
+}
+
+// refuse closes the connection of a peer that broke the protocol.
+func (c *Conn) refuse(err error) {
+	c.rules.count.violations.Add(1)
+	if v, ok := err.(*frame.Violation); ok {
+		c.close(closure{code: v.Code, reason: v.Reason, cause: err})
+	}
+}
+
+// sink is the connection as the frame reader sees it.
+type sink Conn
+
+func (s *sink) Text(payload []byte) {
+	c := (*Conn)(s)
+	if !c.word.has(ended) {
+		c.rules.count.messages.Add(1)
+		c.client.Message(payload)
+	}
+}
+
+func (s *sink) Ping(payload []byte) {
+	_ = (*Conn)(s).Send(frame.Append(nil, frame.Pong, payload))
+}
+
+func (s *sink) Pong() {}
+
+func (s *sink) Close(code int, reason string) {
+	c := (*Conn)(s)
+	c.deaf = true
+	c.close(closure{code: code, hurry: true, cause: &CloseError{Code: code, Reason: reason, Peer: true}})
+}

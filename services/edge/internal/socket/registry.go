@@ -1,0 +1,135 @@
+package socket
+
+import (
+	"context"
+	"sync"
+)
+
+// registry knows every connection of a server. A connection's place in it is an index and a generation: the generation
+// grows when the index is used again, so an old event can never be taken for one of the new connection.
+type registry struct {
+	mu    sync.Mutex
+	conns []*Conn
+	gens  []uint32
+	free  []uint32
+	open  int           // from reserve until done
+	quit  *closure      // set when no connection is accepted any more
+	empty chan struct{} // closed when quit is set and open is 0
+}
+
+func newRegistry() *registry { return &registry{empty: make(chan struct{})} }
+
+// reserve counts a connection that is about to open. It returns false if none is accepted.
+func (r *registry) reserve() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.quit != nil {
+		return false
+	}
+	r.open++
+	return true
+}
+
+// publish gives a reserved connection its place. If the server began to close in the meantime, so does the connection.
+func (r *registry) publish(c *Conn) {
+	r.mu.Lock()
+	if n := len(r.free); n > 0 {
+		c.index, r.free = r.free[n-1], r.free[:n-1]
+	} else {
+		c.index = uint32(len(r.conns))
+		r.conns, r.gens = append(r.conns, nil), append(r.gens, 1)
+	}
+	c.gen = r.gens[c.index]
+	r.conns[c.index] = c
+	quit := r.quit
+	r.mu.Unlock()
+	if quit != nil {
+		c.close(*quit)
+	}
+}
+
+// remove takes a connection out of its place.
+func (r *registry) remove(c *Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if int(c.index) < len(r.conns) && r.conns[c.index] == c {
+		r.conns[c.index] = nil
+		r.gens[c.index]++
+		r.free = append(r.free, c.index)
+	}
+}
+
+// done uncounts a connection: its Client knows that it is over.
+func (r *registry) done() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open--
+	r.tell()
+}
+
+func (r *registry) tell() {
+	if r.quit == nil || r.open > 0 {
+		return
+	}
+	select {
+	case <-r.empty:
+	default:
+		close(r.empty)
+	}
+}
+
+// refuse ends the acceptance of connections. The first call decides how those that are still opening end.
+func (r *registry) refuse(e closure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.quit == nil {
+		r.quit = &e
+	}
+	r.tell()
+}
+
+// refusing says whether refuse was called.
+func (r *registry) refusing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.quit != nil
+}
+
+// part returns every step-th connection from the first on, in dst.
+func (r *registry) part(dst []*Conn, first, step int) []*Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := first; i < len(r.conns); i += step {
+		if c := r.conns[i]; c != nil {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// find resolves places to connections under one lock; a place whose generation has passed resolves to nil.
+func (r *registry) find(dst []*Conn, places []place) []*Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range places {
+		var c *Conn
+		if int(p.index) < len(r.conns) && r.gens[p.index] == p.gen {
+			c = r.conns[p.index]
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// place is where a connection stands in the registry.
+type place struct{ index, gen uint32 }
+
+// wait returns when all connections are over, or with the context's error.
+func (r *registry) wait(ctx context.Context) error {
+	select {
+	case <-r.empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

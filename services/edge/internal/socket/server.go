@@ -1,0 +1,143 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what an operator may decide about connections. Zero values stand for the defaults.
+type Config struct {
+	// Protocols are the accepted subprotocols. A client may offer none; if it offers others only, it gets 400.
+	Protocols []string
+	// Admit is asked before each upgrade (origin, limits, authorization). Its error is the answer to the request.
+	Admit func(*fiber.Ctx) error
+	// MessageLimit is the largest message of a client, in bytes. Default 1 MiB.
+	MessageLimit int
+	// PingEvery is how long a peer may be silent before it is pinged. Default 25 s.
+	PingEvery time.Duration
+	// PongWithin is how long a pinged peer may stay silent. Default 20 s.
+	PongWithin time.Duration
+	// StallAfter is how long a peer may take no byte while some are pending. Default 10 s.
+	StallAfter time.Duration
+	// Linger is how long the socket stays open after the close frame for the peer's answer. Default 1 s.
+	Linger time.Duration
+	// BacklogBytes is how much of the log a slot may hold on to while it catches up. Default 16 MiB.
+	BacklogBytes int
+	// Pollers and Writers are numbers of goroutines. Defaults 1 and 2.
+	Pollers, Writers int
+	// Blocking gives every connection goroutines of its own, as if it were not a plain TCP socket.
+	Blocking bool
+}
+
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.MessageLimit < 0 || cfg.BacklogBytes < 0 || cfg.Pollers < 0 || cfg.Writers < 0 ||
+		min(cfg.PingEvery, cfg.PongWithin, cfg.StallAfter, cfg.Linger) < 0 {
+		return cfg, errors.New("socket: a limit is negative")
+	}
+	cfg.Protocols = slices.Clone(cfg.Protocols)
+	defaults(&cfg.MessageLimit, 1<<20)
+	defaults(&cfg.BacklogBytes, 16<<20)
+	defaults(&cfg.Pollers, 1)
+	defaults(&cfg.Writers, 2)
+	defaults(&cfg.PingEvery, 25*time.Second)
+	defaults(&cfg.PongWithin, 20*time.Second)
+	defaults(&cfg.StallAfter, 10*time.Second)
+	defaults(&cfg.Linger, time.Second)
+	return cfg, nil
+}
+
+func defaults[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server turns HTTP requests into connections and keeps them until they end.
+type Server struct {
+	cfg      Config
+	handler  Handler
+	upgrade  fiber.Handler
+	registry *registry
+	rules    *rules
+	wheel    *wheel
+	line     *line
+	pollers  []*poller
+}
+
+// New makes a server that passes its connections to h. Run must be called for anything to happen on them.
+func New(cfg Config, h Handler) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &rules{
+		messageLimit: cfg.MessageLimit, backlogBytes: cfg.BacklogBytes,
+		orders: 256, orderBytes: 4 << 20, passBytes: 64 << 10, passFrames: 1024, falls: 2, refills: 200,
+	}
+	s := &Server{cfg: cfg, handler: h, registry: newRegistry(), rules: r, line: newLine()}
+	s.wheel = newWheel(cfg, s.registry, r)
+	r.linger = s.wheel.linger
+	s.upgrade = s.upgrader()
+	if s.pollers, err = newPollers(cfg, s.registry); err != nil {
+		return nil, fmt.Errorf("socket: open pollers: %w", err)
+	}
+	return s, nil
+}
+
+// Run serves until ctx ends. Then it takes no new connection, ends all there are without ceremony (Close before that
+// is the polite way) and returns when none is left.
+func (s *Server) Run(ctx context.Context) error {
+	turning, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	for _, p := range s.pollers {
+		group.Go(p.run)
+	}
+	for range s.cfg.Writers {
+		group.Go(func() error { s.line.write(); return nil })
+	}
+	group.Go(func() error { s.wheel.run(turning); return nil })
+
+	<-ctx.Done()
+	s.abort()
+	_ = s.registry.wait(context.Background())
+	for _, p := range s.pollers {
+		p.stop()
+	}
+	s.line.close()
+	stop()
+	return group.Wait()
+}
+
+// Close takes no new connection, drains all there are with code and reason (see Conn.Drain) and waits until their
+// clients know that they are over. When ctx ends first, the rest is ended without ceremony, and ctx's error is returned.
+func (s *Server) Close(ctx context.Context, code int, reason string) error {
+	s.registry.refuse(closure{code: code, reason: reason, flush: true})
+	for _, c := range s.registry.part(nil, 0, 1) {
+		c.Drain(code, reason)
+	}
+	err := s.registry.wait(ctx)
+	if err != nil {
+		s.abort()
+		_ = s.registry.wait(context.Background())
+	}
+	return err
+}
+
+// abort ends everything at once.
+func (s *Server) abort() {
+	s.registry.refuse(closure{code: codeRestart, reason: "restart"})
+	for _, c := range s.registry.part(nil, 0, 1) {
+		c.fail(codeRestart, ErrClosed)
+	}
+}
+
+// Stats returns the server's counts.
+func (s *Server) Stats() Stats { return s.rules.count.stats() }
