@@ -38,14 +38,6 @@ type backfill struct {
 	used     bool   // last was used since the previous trim
 }
 
-// chunk is a part of the log: contiguous frames, the first perhaps only there to
-// prove a position.
-type chunk struct {
-	ring   *Ring
-	frames []*frame
-	native [][]byte // the frames' bytes; nil for a commit that is too large to send
-}
-
 // Refill asks for the frames after a version that has left the ring. supply is
 // called with the frames of first, first+1, … by another goroutine; no frames mean
 // that the ring should be looked at again. Where the log cannot help, the client's
@@ -79,27 +71,31 @@ func (b *backfill) trim() {
 	b.used = false
 }
 
+// take empties the list of requests into waiting; with nothing left to do it ends
+// the backfill and returns none.
+func (b *backfill) take(waiting []request, end bool) ([]request, *chunk) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	waiting = append(waiting, b.requests...)
+	b.requests = nil
+	if end && len(waiting) == 0 {
+		b.running = false
+	}
+	return waiting, b.last
+}
+
 // fill answers requests until there are none.
 func (r *Room) fill() {
-	b := &r.backfill
-	for {
-		b.mu.Lock()
-		requests, kept := b.requests, b.last
-		b.requests = nil
-		b.running = len(requests) > 0 && r.hub.ctx.Err() == nil
-		running := b.running
-		b.mu.Unlock()
-		if !running {
+	for waiting := []request(nil); ; {
+		var kept *chunk
+		var err error
+		if waiting, kept = r.backfill.take(waiting, true); len(waiting) == 0 || r.hub.ctx.Err() != nil {
 			return
 		}
-		left, err := r.trip(requests, kept)
-		if err == nil {
+		if waiting, err = r.trip(waiting, kept); err == nil {
 			continue
 		}
 		r.hub.log.Debug("old commits cannot be read", "session", r.session, "err", err)
-		b.mu.Lock()
-		b.requests = append(b.requests, left...)
-		b.mu.Unlock()
 		select {
 		case <-time.After(retryPause):
 		case <-r.hub.ctx.Done():
@@ -107,122 +103,38 @@ func (r *Room) fill() {
 	}
 }
 
-// trip goes once through the log, from the lowest request to the highest, and
-// returns the requests that an error has left over.
-func (r *Room) trip(requests []request, c *chunk) ([]request, error) {
-	ring := r.view.Load()
-	requests = slices.DeleteFunc(requests, func(q request) bool {
-		return q.ring != ring || q.sub.over.Load() // on another branch now, or gone
-	})
-	slices.SortFunc(requests, func(a, b request) int { return cmp.Compare(a.at.Version, b.at.Version) })
-	for len(requests) > 0 {
-		if c == nil || !c.serves(requests[0]) {
+// trip goes once through the log from the lowest request upwards, like a lift: who
+// asks meanwhile for something further up is taken along, so that clients which
+// read one chunk after the other share them all. It returns the requests that wait
+// for the next trip.
+func (r *Room) trip(waiting []request, c *chunk) ([]request, error) {
+	for floor := uint64(0); ; {
+		ring := r.view.Load()
+		waiting, _ = r.backfill.take(waiting, false)
+		waiting = slices.DeleteFunc(waiting, func(q request) bool {
+			return q.ring != ring || q.sub.over.Load() // sent to another ring meanwhile, or gone
+		})
+		slices.SortFunc(waiting, func(a, b request) int { return cmp.Compare(a.at.Version, b.at.Version) })
+		next := slices.IndexFunc(waiting, func(q request) bool { return q.at.Version >= floor })
+		if next < 0 {
+			return waiting, nil
+		}
+		end := next
+		if c == nil || !c.serves(waiting[next]) {
 			var err error
-			if c, err = r.readChunk(ring, requests[0].at.Version); err != nil {
-				return requests, err
+			if c, err = r.readChunk(ring, waiting[next].at.Version); err != nil {
+				return waiting, err
 			}
-			r.serve(c, requests[0]) // also when there is nothing: the log says so
-			requests = requests[1:]
+			r.serve(c, waiting[next]) // also when there is nothing: the log says so
+			floor = max(floor, waiting[next].at.Version)
+			end++
 		}
-		for len(requests) > 0 && c.serves(requests[0]) {
-			r.serve(c, requests[0])
-			requests = requests[1:]
+		for end < len(waiting) && c.serves(waiting[end]) {
+			r.serve(c, waiting[end])
+			end++
 		}
+		waiting = slices.Delete(waiting, next, end)
 	}
-	return nil, nil
-}
-
-// readChunk reads the log from a version on, inclusive, and makes sure that what it
-// read is on the ring's branch.
-func (r *Room) readChunk(ring *Ring, from uint64) (*chunk, error) {
-	recs, err := r.read(from, r.hub.cfg.Chunk)
-	if err != nil {
-		return nil, err
-	}
-	if len(recs) > 0 {
-		recs = recs[:1+len(chained(recs[0].Position(), recs[1:]))]
-	}
-	if err := r.sameBranch(ring, recs); err != nil {
-		return nil, err
-	}
-	r.hub.metrics.chunks.Inc()
-	c := &chunk{ring: ring}
-	for _, rec := range recs {
-		f := newFrame(rec)
-		if len(rec.Raw) > r.hub.cfg.LargeRecord {
-			f.native = nil
-		}
-		c.frames, c.native = append(c.frames, f), append(c.native, f.native)
-	}
-	r.backfill.mu.Lock()
-	r.backfill.last, r.backfill.used = c, true
-	r.backfill.mu.Unlock()
-	return c, nil
-}
-
-// sameBranch compares what was read with the ring where they overlap; where they do
-// not, the log must contain the ring's head, and with it all that leads there.
-func (r *Room) sameBranch(ring *Ring, recs []wire.Record) error {
-	if len(recs) > 0 {
-		last := recs[len(recs)-1]
-		if digest, held := ring.digest(last.Version); held && digest == last.Digest {
-			return nil
-		}
-	}
-	v, err := r.follow(ring.position(), 2)
-	if err != nil {
-		return err
-	}
-	if v.gone || v.broken != "" {
-		r.do(func() { r.behind = true })
-		return errBranch
-	}
-	return nil
-}
-
-// serves reports whether the chunk has the commit after the request's position.
-func (c *chunk) serves(q request) bool {
-	n := len(c.frames)
-	return c.ring == q.ring && n > 0 && c.frames[0].version <= q.at.Version+1 && q.at.Version < c.frames[n-1].version
-}
-
-// serve answers one request whose position is not above the chunk.
-func (r *Room) serve(c *chunk, q request) {
-	rest, native := c.frames, c.native
-	if len(rest) > 0 && rest[0].version <= q.at.Version {
-		n := q.at.Version - rest[0].version + 1
-		rest, native = rest[n:], native[n:]
-	}
-	switch {
-	case len(rest) == 0 && len(c.frames) == 0, len(rest) > 0 && rest[0].version != q.at.Version+1:
-		r.refuse(q, Trimmed)
-	case len(rest) > 0 && rest[0].native == nil:
-		r.refuse(q, Large)
-	case q.join != nil:
-		r.proved(c, q)
-	default:
-		n := 0
-		for n < len(native) && native[n] != nil {
-			n++
-		}
-		q.supply(q.at.Version+1, native[:n:n])
-	}
-}
-
-// proved compares a join's position with the chunk, which holds that version or the
-// one after it.
-func (r *Room) proved(c *chunk, q request) {
-	at := wire.Position{Epoch: q.ring.base.Epoch, Version: q.at.Version}
-	if i := slices.IndexFunc(c.frames, func(f *frame) bool { return f.version == at.Version }); i >= 0 {
-		at.Digest = c.frames[i].digest
-	} else {
-		at.Digest = c.frames[0].prev
-	}
-	if q.join.after.Proven && at.Digest != q.at.Digest {
-		r.refuse(q, Fork)
-		return
-	}
-	r.do(func() { r.decided(q, at, "") })
 }
 
 // refuse has the room send the request's client to the head.

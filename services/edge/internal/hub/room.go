@@ -156,6 +156,7 @@ func (r *Room) close(err error) {
 	r.inbox, r.todo = nil, nil
 	r.mu.Unlock()
 	r.hub.forget(r)
+	r.use(nil)
 	for _, f := range left {
 		f() // late joins and leaves; they find the room dead
 	}
@@ -168,7 +169,6 @@ func (r *Room) close(err error) {
 	}
 	r.hub.metrics.subscriptions.Sub(float64(len(r.subs)))
 	r.waiting, r.subs = nil, nil
-	r.use(nil)
 }
 
 // age refuses joins that waited too long and ends a room that lingered long enough.

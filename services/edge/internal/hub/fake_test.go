@@ -1,0 +1,301 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/hub"
+)
+
+var errDown = errors.New("the fake log is down")
+
+// redis behaves like the event log and its channels, with faults on purpose.
+type redis struct {
+	latency time.Duration                            // of every read
+	fault   func() (copies int, delay time.Duration) // of every published message
+	confirm time.Duration                            // from Add to Confirmed
+
+	mu       sync.Mutex
+	down     bool
+	deaf     bool // publishes nothing
+	sessions map[uuid.UUID]*branch
+	heard    map[uuid.UUID]bool
+	reads    int
+	heads    int
+	hub      *hub.Hub
+	work     sync.WaitGroup
+}
+
+// branch is one session's log.
+type branch struct {
+	at   wire.Position // head
+	zero wire.Position
+	recs []wire.Record // contiguous; the last is the head
+}
+
+func newRedis() *redis {
+	return &redis{
+		latency: time.Millisecond, confirm: 2 * time.Millisecond,
+		fault:    func() (int, time.Duration) { return 1, time.Millisecond },
+		sessions: map[uuid.UUID]*branch{}, heard: map[uuid.UUID]bool{},
+	}
+}
+
+func (f *redis) create(n int) uuid.UUID {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[8:], uint64(n))
+	start := wire.Position{Epoch: wire.Epoch(1000 + n), Digest: wire.Digest{byte(n), 7}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sessions[id] = &branch{at: start, zero: start}
+	return id
+}
+
+// commits appends n commits and publishes each.
+func (f *redis) commits(id uuid.UUID, n int) {
+	for range n {
+		f.commit(id, 40)
+	}
+}
+
+func (f *redis) commit(id uuid.UUID, size int) wire.Record {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.sessions[id]
+	var command uuid.UUID
+	binary.BigEndian.PutUint64(command[:], rand.Uint64())
+	rec := wire.Build(wire.Header{
+		Session: id, Command: command, Epoch: b.at.Epoch, Version: b.at.Version + 1, Prev: b.at.Digest, Time: time.Now().UnixMilli(),
+	}, []byte(fmt.Sprintf(`"session_id":"%s"`, id)), []wire.Event{{Name: wire.NodeCreated, Fields: fmt.Appendf(nil, `"pad":"%s"`, strings.Repeat("x", size))}}, nil)
+	b.recs = append(b.recs, rec)
+	b.at = rec.Position()
+	payload := rec.Raw
+	if len(payload) > wire.MaxPublished {
+		payload = wire.AppendNotice(nil, wire.Notice{Session: id, Position: b.at, Size: uint32(len(payload))})
+	}
+	f.publish(id, payload)
+	return rec
+}
+
+// publish sends a message to the hub if it listens; the caller holds mu.
+func (f *redis) publish(id uuid.UUID, payload []byte) {
+	if f.deaf || !f.heard[id] {
+		return
+	}
+	copies, delay := f.fault()
+	for i := range copies {
+		f.work.Go(func() {
+			time.Sleep(delay * time.Duration(i+1))
+			f.hub.Message(id, append([]byte(nil), payload...))
+		})
+	}
+}
+
+func (f *redis) send(id uuid.UUID, payload []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.publish(id, payload)
+}
+
+// trim forgets the log up to a version, inclusive.
+func (f *redis) trim(id uuid.UUID, upto uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.sessions[id]
+	for len(b.recs) > 0 && b.recs[0].Version <= upto {
+		b.recs = b.recs[1:]
+	}
+}
+
+// rollback loses all commits after a version, as a fail-over does.
+func (f *redis) rollback(id uuid.UUID, to uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.sessions[id]
+	for len(b.recs) > 0 && b.recs[len(b.recs)-1].Version > to {
+		b.recs = b.recs[:len(b.recs)-1]
+	}
+	b.at = b.zero
+	if len(b.recs) > 0 {
+		b.at = b.recs[len(b.recs)-1].Position()
+	}
+}
+
+func (f *redis) forget(id uuid.UUID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.sessions, id)
+}
+
+func (f *redis) set(change func(*redis)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+func (f *redis) head(id uuid.UUID) wire.Position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sessions[id].at
+}
+
+func (f *redis) position(id uuid.UUID, version uint64) wire.Position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.sessions[id]
+	if version == 0 {
+		return b.zero
+	}
+	return b.recs[int(version-b.recs[0].Version)].Position()
+}
+
+func (f *redis) readCount() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
+}
+
+// Heads implements hub.Source.
+func (f *redis) Heads(ctx context.Context, sessions []uuid.UUID) ([]wire.Position, error) {
+	time.Sleep(f.latency)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heads++
+	if f.down {
+		return nil, errDown
+	}
+	out := make([]wire.Position, len(sessions))
+	for i, s := range sessions {
+		if b := f.sessions[s]; b != nil {
+			out[i] = b.at
+		}
+	}
+	return out, ctx.Err()
+}
+
+// Read implements hub.Source.
+func (f *redis) Read(ctx context.Context, id uuid.UUID, from uint64, limit int) ([]wire.Record, error) {
+	time.Sleep(f.latency)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads++
+	if f.down {
+		return nil, errDown
+	}
+	var out []wire.Record
+	if b := f.sessions[id]; b != nil {
+		for _, r := range b.recs {
+			if r.Version >= from && len(out) < limit {
+				out = append(out, r)
+			}
+		}
+	}
+	return out, ctx.Err()
+}
+
+// Add implements hub.Feed.
+func (f *redis) Add(id uuid.UUID) {
+	f.work.Go(func() {
+		time.Sleep(f.confirm)
+		f.mu.Lock()
+		down := f.down
+		f.heard[id] = !down
+		f.mu.Unlock()
+		if !down {
+			f.hub.Confirmed(id)
+		}
+	})
+}
+
+// Remove implements hub.Feed.
+func (f *redis) Remove(id uuid.UUID) {
+	f.work.Go(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.heard, id)
+	})
+}
+
+// listens reports whether the hub is on the session's channel.
+func (f *redis) listens(id uuid.UUID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard[id]
+}
+
+// reconnect cuts the feed and confirms every subscription again.
+func (f *redis) reconnect() {
+	f.mu.Lock()
+	ids := make([]uuid.UUID, 0, len(f.heard))
+	for id := range f.heard {
+		ids = append(ids, id)
+	}
+	f.mu.Unlock()
+	for _, id := range ids {
+		f.hub.Confirmed(id)
+	}
+}
+
+// world is a hub over a fake log.
+type world struct {
+	*redis
+	*hub.Hub
+	registry *prometheus.Registry
+	cancel   context.CancelFunc
+}
+
+// start runs a hub; the returned function ends it and all of the fake's goroutines,
+// as a synctest bubble requires.
+func start(t *testing.T, cfg hub.Config) (*world, func()) {
+	t.Helper()
+	w := &world{redis: newRedis(), registry: prometheus.NewRegistry()}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	w.Hub = hub.New(cfg, w.redis, func(h *hub.Hub) hub.Feed {
+		w.redis.hub = h
+		return w.redis
+	}, w.registry, log)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	return w, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		w.work.Wait()
+	}
+}
+
+// metric sums a counter over its labels, or those of one label value.
+func (w *world) metric(t *testing.T, name, label string) float64 {
+	t.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if label == "" || len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}

@@ -1,0 +1,247 @@
+package hub_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/hub"
+)
+
+func (p *person) endedWith(want error) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended || !errors.Is(p.err, want) {
+		p.t.Errorf("ended %v with %v, want %v", p.ended, p.err, want)
+	}
+}
+
+func TestAnUnknownSessionIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+
+		ann := w.joins(t, uuid.UUID{1}, hub.After{})
+		ben := w.joins(t, uuid.UUID{1}, bare(0))
+		time.Sleep(time.Second)
+
+		ann.endedWith(hub.ErrNoSession)
+		ben.endedWith(hub.ErrNoSession)
+		if w.Rooms() != 0 || w.listens(uuid.UUID{1}) {
+			t.Errorf("%d rooms, listens %v", w.Rooms(), w.listens(uuid.UUID{1}))
+		}
+	})
+}
+
+func TestADeletedSessionEndsItsClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+		w.commits(plan, 2)
+		time.Sleep(time.Second)
+
+		w.send(plan, wire.AppendDeleted(nil, wire.Deleted{Session: plan, Epoch: 99})) // another incarnation
+		time.Sleep(time.Second)
+		if ann.ended {
+			t.Error("ended by the deletion of another incarnation")
+		}
+		w.send(plan, wire.AppendDeleted(nil, wire.Deleted{Session: plan, Epoch: w.head(plan).Epoch}))
+		w.forget(plan)
+		time.Sleep(time.Second)
+		late := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		ann.saw(1, 2)
+		ann.endedWith(hub.ErrNoSession)
+		late.endedWith(hub.ErrNoSession)
+	})
+}
+
+func TestASessionThatVanishesEndsItsClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.forget(plan)
+		time.Sleep(3 * time.Second)
+
+		ann.endedWith(hub.ErrNoSession)
+	})
+}
+
+func TestARoomOutlivesItsLastClientForAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+		ann.sub.Leave()
+		time.Sleep(28 * time.Second)
+		w.commits(plan, 3)
+		time.Sleep(time.Second)
+
+		if !w.listens(plan) {
+			t.Error("the room is gone before its time")
+		}
+		before := w.readCount()
+		ben := w.joins(t, plan, behind(w.position(plan, 0)))
+		time.Sleep(time.Second)
+		ben.saw(1, 3)
+		if w.readCount() != before {
+			t.Error("a warm room read the log")
+		}
+		ben.sub.Leave()
+		time.Sleep(35 * time.Second)
+
+		ann.endedWith(nil)
+		ben.endedWith(nil)
+		if w.Rooms() != 0 || w.listens(plan) {
+			t.Errorf("%d rooms, listens %v", w.Rooms(), w.listens(plan))
+		}
+		if n := w.metric(t, "talus_subscriptions", "") + w.metric(t, "talus_rooms", ""); n != 0 {
+			t.Errorf("gauges sum to %v", n)
+		}
+	})
+}
+
+func TestLeavingStopsTheStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann, ben, cid := w.joins(t, plan, hub.After{}), w.joins(t, plan, hub.After{}), w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+		w.commits(plan, 1)
+		time.Sleep(time.Second)
+
+		ann.sub.Leave()
+		ann.sub.Leave()
+		time.Sleep(time.Second)
+		w.commits(plan, 1)
+		time.Sleep(time.Second)
+
+		ann.saw(1, 1)
+		ann.endedWith(nil)
+		ben.saw(1, 2)
+		cid.saw(1, 2)
+	})
+}
+
+func TestLeavingBeforeTheAnswerWithdrawsTheJoin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		w.commits(plan, 1)
+
+		ann := w.joins(t, plan, hub.After{})
+		ann.sub.Leave()
+		time.Sleep(time.Second)
+
+		ann.endedWith(nil)
+		if len(ann.starts) > 0 {
+			t.Error("started after it left")
+		}
+	})
+}
+
+func TestAJoinIsRefusedWhenRedisStaysAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		w.set(func(f *redis) { f.down = true })
+
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(12 * time.Second)
+
+		ann.endedWith(hub.ErrUnavailable)
+	})
+}
+
+func TestARoomCatchesUpWhenTheLogIsBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.set(func(f *redis) { f.down, f.deaf = true, true })
+		w.commits(plan, 700)
+		w.reconnect()
+		time.Sleep(5 * time.Second)
+		ann.saw(1, 0)
+		w.set(func(f *redis) { f.down = false })
+		time.Sleep(2 * time.Second)
+
+		ann.saw(1, 700)
+	})
+}
+
+func TestAHubThatHasEndedRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		plan := w.create(1)
+		w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+		end()
+
+		ann := w.joins(t, plan, hub.After{})
+		ben := w.joins(t, uuid.UUID{9}, hub.After{})
+		w.commits(plan, 1)
+		time.Sleep(time.Second)
+
+		ann.endedWith(hub.ErrUnavailable)
+		ben.endedWith(hub.ErrUnavailable)
+	})
+}
+
+func TestTheRingIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{RingBytes: 10_000})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		for range 100 {
+			w.commit(plan, 1000)
+			time.Sleep(10 * time.Millisecond)
+		}
+
+		ann.saw(1, 100)
+		bytes := 0
+		for v := uint64(1); v <= 100; v++ {
+			bytes += len(ann.ring.Frame(v))
+		}
+		if bytes == 0 || bytes > 10_000 {
+			t.Errorf("the ring holds %d bytes", bytes)
+		}
+		if ann.ring.Frame(1) != nil || ann.ring.Frame(100) == nil || ann.ring.Frame(101) != nil {
+			t.Error("the ring does not hold the newest frames")
+		}
+	})
+}

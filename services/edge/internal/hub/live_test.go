@@ -1,0 +1,279 @@
+package hub_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/hub"
+)
+
+func TestEveryClientSeesEveryCommitOnceInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann, ben := w.joins(t, plan, hub.After{}), w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.commits(plan, 50)
+		time.Sleep(time.Second)
+
+		ann.started(0, false, "")
+		ann.saw(1, 50)
+		ben.saw(1, 50)
+	})
+}
+
+func TestALateJoinerStartsAtTheHead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		w.commits(plan, 7)
+
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+		w.commits(plan, 3)
+		time.Sleep(time.Second)
+
+		if s := ann.started(7, false, ""); s.Position != w.position(plan, 7) {
+			t.Errorf("joined at %v", s.Position)
+		}
+		ann.saw(8, 10)
+	})
+}
+
+// The channel loses, repeats, delays and thereby reorders; the log has it all.
+func TestNothingTheChannelDoesShowsInTheStream(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			w, end := start(t, hub.Config{RingFrames: 64, Chunk: 16})
+			defer end()
+			w.set(func(f *redis) {
+				f.fault = func() (int, time.Duration) { return rng.IntN(3), time.Duration(rng.IntN(40)) * time.Millisecond }
+			})
+			plan, other := w.create(1), w.create(2)
+			ann, ben := w.joins(t, plan, hub.After{}), w.joins(t, other, hub.After{})
+			time.Sleep(time.Second)
+			for range 300 {
+				w.commits(plan, 1+rng.IntN(3))
+				w.commits(other, 1)
+				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+			}
+			time.Sleep(3 * time.Second)
+
+			ann.saw(1, w.head(plan).Version)
+			ben.saw(1, 300)
+		})
+	}
+}
+
+func TestALostLastMessageIsFoundByTheHeadCheck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.set(func(f *redis) { f.deaf = true })
+		w.commits(plan, 3)
+		time.Sleep(2100 * time.Millisecond)
+
+		ann.saw(1, 3)
+	})
+}
+
+func TestAConfirmedSubscriptionReadsTheLogAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{HeadCheck: time.Hour})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.set(func(f *redis) { f.deaf = true })
+		w.commits(plan, 3)
+		w.reconnect()
+		time.Sleep(10 * time.Millisecond)
+
+		ann.saw(1, 3)
+	})
+}
+
+// Commits that are made while the room opens come either with the head or after it.
+func TestARoomThatOpensUnderLoadMissesNothing(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 2))
+			w, end := start(t, hub.Config{HeadCheck: time.Hour})
+			defer end()
+			plan := w.create(1)
+			w.set(func(f *redis) { f.latency = time.Duration(rng.IntN(5000)) * time.Microsecond })
+			ann := w.joins(t, plan, hub.After{})
+			for range 20 {
+				w.commits(plan, 1)
+				time.Sleep(time.Duration(rng.IntN(1000)) * time.Microsecond)
+			}
+			time.Sleep(time.Second)
+
+			ann.mu.Lock()
+			from := ann.starts[0].Position.Version
+			ann.mu.Unlock()
+			ann.saw(from+1, 20)
+		})
+	}
+}
+
+func TestAFullInboxIsSettledFromTheLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{InboxBytes: 4000})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.set(func(f *redis) {
+			f.latency = 50 * time.Millisecond
+			f.fault = func() (int, time.Duration) { return 1, 0 }
+		})
+		w.set(func(f *redis) { f.deaf = true })
+		w.commits(plan, 1)
+		w.set(func(f *redis) { f.deaf = false })
+		w.commits(plan, 200) // the first is a gap: the room reads while the rest piles up
+		time.Sleep(time.Second)
+
+		ann.saw(1, 201)
+		if w.metric(t, "talus_dropped_messages_total", "inbox_full") == 0 {
+			t.Error("no message was dropped: the test shows nothing")
+		}
+	})
+}
+
+func TestAMessageOfAnotherSessionNeverReachesARoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan, secret := w.create(1), w.create(2)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+		rec := w.commit(secret, 40)
+
+		w.Message(plan, rec.Raw)
+		w.Message(plan, wire.AppendEphemeral(nil, wire.Ephemeral{Session: secret, Name: wire.ProjectSaved}))
+		w.Message(plan, wire.AppendDeleted(nil, wire.Deleted{Session: secret, Epoch: 1001}))
+		w.Message(plan, []byte("rubbish"))
+		w.commits(plan, 1)
+		time.Sleep(time.Second)
+
+		ann.saw(1, 1)
+		if len(ann.events) > 0 || ann.ended {
+			t.Errorf("events %v, ended %v", ann.events, ann.ended)
+		}
+		if n := w.metric(t, "talus_dropped_messages_total", "isolation"); n != 3 {
+			t.Errorf("%v isolation drops, want 3", n)
+		}
+	})
+}
+
+func TestAnEventWithoutVersionComesAfterTheCommitsBeforeIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.commits(plan, 1)
+		w.send(plan, wire.AppendEphemeral(nil, wire.Ephemeral{
+			Session: plan, Name: wire.ProjectSaved, Fields: []byte(`"saved_version":1`),
+		}))
+		time.Sleep(time.Second)
+
+		ann.saw(1, 1)
+		if len(ann.events) != 1 || !strings.Contains(ann.events[0], `"event":"project:saved","data":{"saved_version":1}`) {
+			t.Errorf("events %q", ann.events)
+		}
+	})
+}
+
+func TestACommitTooLargeToPublishIsReadFromTheLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{HeadCheck: time.Hour})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.commit(plan, 40)
+		w.commit(plan, 100_000)
+		w.commit(plan, 40)
+		time.Sleep(time.Second)
+
+		ann.saw(1, 3)
+	})
+}
+
+func TestARecordTooLargeToSendIsAResync(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{HeadCheck: time.Hour})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		time.Sleep(time.Second)
+
+		w.commit(plan, 1<<20+1)
+		time.Sleep(time.Second)
+		ann.started(1, false, hub.Large)
+		w.commits(plan, 2)
+		time.Sleep(time.Second)
+		late := w.joins(t, plan, behind(w.position(plan, 0)))
+		time.Sleep(time.Second)
+
+		ann.saw(2, 3)
+		late.started(3, false, hub.Large)
+	})
+}
+
+func TestRoomsAreSeparate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		var people []*person
+		var plans []uuid.UUID
+		for i := range 40 {
+			plans = append(plans, w.create(i+1))
+			people = append(people, w.joins(t, plans[i], hub.After{}))
+		}
+		time.Sleep(time.Second)
+		for i, plan := range plans {
+			w.commits(plan, i)
+		}
+		time.Sleep(time.Second)
+		for i, p := range people {
+			p.saw(1, uint64(i))
+		}
+		if w.Rooms() != 40 {
+			t.Errorf("%d rooms", w.Rooms())
+		}
+	})
+}
