@@ -26,6 +26,7 @@ const (
 	VersionConflict    Code = "VERSION_CONFLICT"
 	UndoTopChanged     Code = "UNDO_TOP_CHANGED"
 	ValueChanged       Code = "VALUE_CHANGED"
+	SessionAmbiguous   Code = "SESSION_AMBIGUOUS"
 	IdempotencyReused  Code = "IDEMPOTENCY_CONFLICT"
 	LogTrimmed         Code = "LOG_TRIMMED"
 	Unauthorized       Code = "UNAUTHORIZED"
@@ -75,7 +76,7 @@ func (c Code) problem() problem {
 		return problem{status: 404}
 	case MethodNotAllowed:
 		return problem{status: 405}
-	case UndoTopChanged, ValueChanged:
+	case UndoTopChanged, ValueChanged, SessionAmbiguous:
 		return problem{status: 409}
 	case LogTrimmed:
 		return problem{status: 410}
