@@ -60,6 +60,7 @@ func (e *Error) Error() string {
 // A Reader is used by one goroutine.
 type Reader struct {
 	getenv   func(string) string
+	settled  map[string]string // by Settle
 	settings []Setting
 	errs     []error
 }
@@ -70,6 +71,23 @@ func From(getenv func(string) string) *Reader {
 		getenv = func(string) string { return "" }
 	}
 	return &Reader{getenv: getenv}
+}
+
+// Settle decides a variable for everything that reads it from now on. A process that is composed of several services
+// uses it after it has read a variable itself: what it made of the value, and its own default, then hold for all.
+func (r *Reader) Settle(name, value string) {
+	if r.settled == nil {
+		r.settled = map[string]string{}
+	}
+	r.settled[name] = value
+}
+
+// lookup returns the text of a variable without the space around it; empty when it is not set.
+func (r *Reader) lookup(name string) string {
+	if value, ok := r.settled[name]; ok {
+		return strings.TrimSpace(value)
+	}
+	return strings.TrimSpace(r.getenv(name))
 }
 
 // Err returns every refused value, joined in the order of reading, or nil. Each part is an *Error.
@@ -88,7 +106,7 @@ func (r *Reader) String(name, def, about string) string {
 // refused when valid, which may be nil, says so.
 func (r *Reader) Secret(name, form, about string, valid func(string) bool) string {
 	r.declare(name, "", form, about)
-	s := strings.TrimSpace(r.getenv(name))
+	s := r.lookup(name)
 	if s != "" && valid != nil && !valid(s) {
 		r.errs = append(r.errs, &Error{Name: name, Form: form})
 		return ""
@@ -179,7 +197,7 @@ func (r *Reader) declare(name, def, form, about string) {
 // read returns def for an unset variable and for a refused one, which it notes. The same complaint about a name that
 // is read twice is noted once.
 func read[T any](r *Reader, name string, def T, form string, parse func(string) (T, bool)) T {
-	text := strings.TrimSpace(r.getenv(name))
+	text := r.lookup(name)
 	if text == "" {
 		return def
 	}

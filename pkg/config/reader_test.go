@@ -183,3 +183,18 @@ func TestANameThatTwoServicesReadIsListedAndReportedOnce(t *testing.T) {
 		t.Fatalf("got %q", got)
 	}
 }
+
+func TestASettledVariableHoldsForAllThatReadItLater(t *testing.T) {
+	t.Parallel()
+	r := config.From(env("URL", "embedded", "STORE", ""))
+
+	first := r.String("URL", "embedded", "")
+	r.Settle("URL", "redis://127.0.0.1:1")
+	r.Settle("STORE", "file")
+	second := r.String("URL", "redis:", "")
+	store := r.Checked("STORE", "redis:", "file", "", func(s string) bool { return s == "file" })
+
+	if first != "embedded" || second != "redis://127.0.0.1:1" || store != "file" || r.Err() != nil {
+		t.Fatalf("got %q, %q, %q, %v", first, second, store, r.Err())
+	}
+}
