@@ -15,7 +15,8 @@ const (
 	EventPropertyDeleted = "graph:property-deleted"
 )
 
-// PropertyName is the property id that always names a node's name, in commands and in events.
+// PropertyName is the property id that always names a node's name, in commands and in events. Node.Properties has no
+// such entry, but for nodes that were loaded with one: theirs is kept equal to the name.
 const PropertyName = "name"
 
 // Event is one fact that a change brought about. Which fields count depends on Name.
