@@ -127,7 +127,9 @@ func TestAStoreThatCannotBeReachedIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := miniredis.RunT(t)
-	gone := open(t, "redis:", redistest.Client(t, "redis://"+server.Addr()))
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})
+	t.Cleanup(func() { _ = client.Close() })
+	gone := open(t, "redis:", client)
 	server.Close()
 
 	fails(t, closed)
