@@ -106,4 +106,3 @@ func (r *Room) proved(c *chunk, q request) {
 	}
 	r.do(func() { r.decided(q, at, "") })
 }
-

@@ -1,0 +1,132 @@
+package native
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/hub"
+)
+
+// maxID is how long the id of a request may be, in bytes of JSON.
+const maxID = 256
+
+// request is a client's message.
+type request struct {
+	kind     string
+	id       []byte // JSON text, a string or a number; nil: none
+	session  string
+	after    hub.After
+	hopeless bool // not a JSON object
+}
+
+// parseRequest reads a message. The id is a copy; with an error only it and
+// hopeless count.
+func parseRequest(payload []byte) (request, *problem) {
+	var in struct {
+		Type    json.RawMessage `json:"type"`
+		ID      json.RawMessage `json:"id"`
+		Session json.RawMessage `json:"session_id"`
+		After   json.RawMessage `json:"after"`
+		Epoch   json.RawMessage `json:"epoch"`
+	}
+	if text := bytes.TrimLeft(payload, " \t\r\n"); len(text) == 0 || text[0] != '{' || json.Unmarshal(payload, &in) != nil {
+		return request{hopeless: true}, &problem{wire.InvalidRequest, "the message is not a JSON object"}
+	}
+	var req request
+	var ok bool
+	if req.id, ok = parseID(in.ID); !ok {
+		return req, &problem{wire.InvalidRequest, "id must be a short text or a number"}
+	}
+	var after, epoch string
+	for _, field := range []struct {
+		name   string
+		raw    json.RawMessage
+		value  *string
+		number bool
+	}{
+		{"type", in.Type, &req.kind, false},
+		{"session_id", in.Session, &req.session, false},
+		{"after", in.After, &after, true},
+		{"epoch", in.Epoch, &epoch, false},
+	} {
+		if !parseText(field.raw, field.value, field.number) {
+			return req, &problem{wire.InvalidRequest, field.name + " has the wrong type"}
+		}
+	}
+	if isNull(in.After) {
+		return req, nil
+	}
+	var p *problem
+	req.after, p = parseAfter(after, epoch)
+	return req, p
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+// parseID accepts a string or a number and keeps its text as it is.
+func parseID(raw json.RawMessage) ([]byte, bool) {
+	if isNull(raw) {
+		return nil, true
+	}
+	number := raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9'
+	if len(raw) > maxID || raw[0] != '"' && !number {
+		return nil, false
+	}
+	return bytes.Clone(raw), true
+}
+
+// parseText reads a string into value, and a number if that is allowed.
+func parseText(raw json.RawMessage, value *string, number bool) bool {
+	if isNull(raw) {
+		return true
+	}
+	if number && raw[0] != '"' {
+		*value = string(raw)
+		return raw[0] >= '0' && raw[0] <= '9'
+	}
+	return json.Unmarshal(raw, value) == nil
+}
+
+// parseSession reads a session id in the usual form of 36 characters.
+func parseSession(text string) (uuid.UUID, *problem) {
+	if text == "" {
+		return uuid.Nil, &problem{wire.InvalidRequest, "session_id is required"}
+	}
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) != 36 {
+		p := noSession("not an id")
+		return uuid.Nil, &p
+	}
+	return id, nil
+}
+
+// parseAfter reads a position, or a bare version with, perhaps, an epoch.
+func parseAfter(text, epoch string) (hub.After, *problem) {
+	if strings.Contains(text, ".") {
+		at, err := wire.ParsePosition(text)
+		if err != nil {
+			return hub.After{}, badAfter()
+		}
+		return hub.After{Given: true, Proven: true, Position: at}, nil
+	}
+	version, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return hub.After{}, badAfter()
+	}
+	after := hub.After{Given: true, Position: wire.Position{Version: version}}
+	if epoch != "" {
+		if after.Position.Epoch, err = wire.ParseEpoch(epoch); err != nil {
+			return hub.After{}, &problem{wire.InvalidRequest, "epoch must be 16 hexadecimal digits"}
+		}
+	}
+	return after, nil
+}
+
+func badAfter() *problem {
+	return &problem{wire.InvalidRequest, "after must be a position or a version"}
+}

@@ -1,0 +1,156 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/talus-tally/talus/pkg/telemetry"
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/socket"
+)
+
+const restartCode = wire.CloseRestart
+
+// restartReason tells a client when to come back; not all at the same moment.
+func restartReason() string { return fmt.Sprintf(`{"retry_after_ms":%d}`, 100+rand.IntN(900)) }
+
+// Prepare sets what an application must have to serve the routes of Mount: hijacked connections are the sockets' own.
+func (e *Edge) Prepare(app *fiber.App) {
+	app.Server().KeepHijackedConns = true
+	app.Server().ReduceMemoryUsage = true
+}
+
+// Mount adds the routes of the service, GET /ws, to r, whose application went through Prepare.
+func (e *Edge) Mount(r fiber.Router) {
+	r.Get("/ws", func(c *fiber.Ctx) error {
+		if err := e.sockets.Upgrade(c); err != nil {
+			return refuse(c, err)
+		}
+		return nil
+	})
+}
+
+// app is the application on the instance's own listener.
+func (e *Edge) app() *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName:               "talus edge",
+		DisableStartupMessage: true,
+		ReduceMemoryUsage:     true,
+		BodyLimit:             maxMessage,
+		ReadBufferSize:        8 << 10, // bounds the headers of a request
+		ReadTimeout:           10 * time.Second,
+		IdleTimeout:           time.Minute,
+		ErrorHandler:          refuse,
+	})
+	e.Prepare(app)
+	app.Get("/livez", adaptor.HTTPHandler(e.health.Livez()))
+	app.Get("/readyz", adaptor.HTTPHandler(e.health.Readyz()))
+	app.Get("/metrics", adaptor.HTTPHandler(telemetry.MetricsHandler(e.registry)))
+	app.Get("/api/v1/health", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
+	e.Mount(app)
+	app.Use(func(*fiber.Ctx) error { return fiber.ErrNotFound })
+	return app
+}
+
+// admit is asked before each upgrade.
+func (e *Edge) admit(c *fiber.Ctx) error {
+	if e.sockets.Stats().Connections >= e.cfg.Connections {
+		c.Set(fiber.HeaderRetryAfter, "5")
+		return fiber.NewError(fiber.StatusServiceUnavailable, "this instance has no room for more connections")
+	}
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !e.allowed(origin, c.Get(fiber.HeaderHost)) {
+		return fiber.NewError(fiber.StatusForbidden, "pages of this origin may not connect")
+	}
+	return nil
+}
+
+// allowed reports whether pages of origin may connect. Those of the same host always may; programs send no origin.
+func (e *Edge) allowed(origin, host string) bool {
+	if slices.Contains(e.cfg.Origins, "*") || slices.Contains(e.cfg.Origins, origin) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && u.Host == host
+}
+
+// answer is the body of a refusal (api.md, part 1).
+type answer struct {
+	Error struct {
+		Code    wire.Code `json:"code"`
+		Message string    `json:"message"`
+	} `json:"error"`
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Retryable bool   `json:"retryable"`
+}
+
+// refuse answers an error as JSON. What is not meant for clients does not reach them.
+func refuse(c *fiber.Ctx, err error) error {
+	var a answer
+	a.Status, a.Error.Message = http.StatusInternalServerError, "internal error"
+	var known *fiber.Error
+	if errors.As(err, &known) {
+		a.Status, a.Error.Message = known.Code, known.Message
+	}
+	a.Error.Code = code(a.Status)
+	a.Type, a.Title, a.Retryable = "about:blank", http.StatusText(a.Status), a.Error.Code.Retryable()
+	body, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Status(a.Status).Send(body)
+}
+
+// code names a refusal of this service by its status.
+func code(status int) wire.Code {
+	switch {
+	case status == http.StatusNotFound:
+		return wire.NotFound
+	case status == http.StatusMethodNotAllowed:
+		return wire.MethodNotAllowed
+	case status == http.StatusForbidden:
+		return wire.Forbidden
+	case status == http.StatusRequestEntityTooLarge:
+		return wire.PayloadTooLarge
+	case status == http.StatusServiceUnavailable:
+		return wire.Unavailable
+	case status < http.StatusInternalServerError:
+		return wire.InvalidRequest
+	default:
+		return wire.InternalError
+	}
+}
+
+// measure registers the counts that the sockets and the feed keep themselves.
+func (e *Edge) measure() {
+	counter := func(name, help string, value func(socket.Stats) uint64) {
+		e.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(value(e.sockets.Stats())) }))
+	}
+	e.registry.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "talus_connections", Help: "Open WebSocket connections."},
+		func() float64 { return float64(e.sockets.Stats().Connections) }))
+	e.registry.MustRegister(prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Name: "talus_feed_reconnects_total", Help: "Losses of the connection to Redis that hears the channels."},
+		func() float64 { return float64(e.feed.Reconnects()) }))
+	counter("talus_connections_opened_total", "Upgrades that became connections.", func(s socket.Stats) uint64 { return s.Opened })
+	counter("talus_messages_received_total", "Text messages of clients.", func(s socket.Stats) uint64 { return s.Messages })
+	counter("talus_pings_total", "Pings sent to silent clients.", func(s socket.Stats) uint64 { return s.Pings })
+	counter("talus_refills_total", "Subscriptions that fell off their room's ring.", func(s socket.Stats) uint64 { return s.Refills })
+	counter("talus_slow_closes_total", "Clients closed because they did not keep up.", func(s socket.Stats) uint64 { return s.Slow })
+	counter("talus_silent_closes_total", "Clients closed because they did not answer.", func(s socket.Stats) uint64 { return s.Silent })
+	counter("talus_protocol_violations_total", "Clients closed because they broke RFC 6455.", func(s socket.Stats) uint64 { return s.Violations })
+	counter("talus_control_overflows_total", "Clients closed because of a full control queue.", func(s socket.Stats) uint64 { return s.Overflows })
+}
