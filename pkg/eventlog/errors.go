@@ -91,7 +91,7 @@ func classify(err error) error {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
-	if strings.HasPrefix(text, "WRONGTYPE") {
+	if strings.Contains(text, "WRONGTYPE") { // miniredis puts words before it inside a script
 		return fmt.Errorf("%w: %w", ErrTorn, err)
 	}
 	return err

@@ -1,0 +1,76 @@
+package eventlog_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/pkg/eventlog/eventlogtest"
+	"github.com/talus-tally/talus/pkg/redistest"
+	"github.com/talus-tally/talus/pkg/wire"
+)
+
+// prepared decides n commits of one node each, pushing undo, before the clock runs.
+func prepared(w *eventlogtest.Writer, n int, silent bool) []eventlog.Commit {
+	commits := make([]eventlog.Commit, n)
+	filler := fmt.Sprintf("%400s", "")
+	for i := range commits {
+		commits[i] = w.Decides(eventlogtest.Image(i%1000, fmt.Sprint(i, filler)))
+		commits[i].Record = eventlogtest.Record(w.Session, w.At, commits[i].Delta, filler)
+		commits[i].Stack, commits[i].Entry = eventlog.StackPush, eventlog.Entry{Version: commits[i].Record.Version, Payload: []byte(filler)}
+		commits[i].Silent = silent
+		w.Took(commits[i])
+	}
+	return commits
+}
+
+// BenchmarkCommit asks what a commit costs: alone, in a pipeline, published or not.
+func BenchmarkCommit(b *testing.B) {
+	log := eventlog.New(connects(b, redistest.Real(b)), eventlog.Config{Retention: 2000})
+	for _, group := range []int{1, 16, 50} {
+		for _, silent := range []bool{false, true} {
+			b.Run(fmt.Sprintf("group=%d/silent=%t", group, silent), func(b *testing.B) {
+				w := eventlogtest.Creates(b, log)
+				b.ReportAllocs()
+				done := 0
+				for b.Loop() {
+					b.StopTimer()
+					commits := prepared(w, group, silent)
+					b.StartTimer()
+					for _, r := range log.CommitAll(b.Context(), commits) {
+						if r.Err != nil {
+							b.Fatal(r.Err)
+						}
+						done++
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(done), "ns/commit")
+				b.ReportMetric(float64(done)/b.Elapsed().Seconds(), "commits/s")
+			})
+		}
+	}
+}
+
+// BenchmarkReadAfter asks what it costs to read records that were missed.
+func BenchmarkReadAfter(b *testing.B) {
+	log := eventlog.New(connects(b, redistest.Real(b)), eventlog.Config{})
+	w := eventlogtest.Creates(b, log)
+	positions := []wire.Position{w.At}
+	for _, c := range prepared(w, 1000, true) {
+		if _, err := log.Commit(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+		positions = append(positions, c.Record.Position())
+	}
+	for _, missed := range []int{0, 1, 100} {
+		b.Run(fmt.Sprintf("missed=%d", missed), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				tail, err := log.ReadFrom(b.Context(), w.Session, positions[1000-missed], 1000)
+				if err != nil || len(tail.Records) != missed {
+					b.Fatalf("%d records, %v", len(tail.Records), err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,100 @@
+package eventlogtest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/talus-tally/talus/pkg/eventlog"
+)
+
+// suite is what the tests of the suite are run with.
+type suite struct {
+	connect func(testing.TB) redis.UniversalClient
+}
+
+// Run checks the event log on the Redis that connect gives a client of. The tests run in parallel and keep to their sessions.
+func Run(t *testing.T, connect func(testing.TB) redis.UniversalClient) {
+	s := suite{connect: connect}
+	for name, test := range map[string]func(suite, *testing.T){
+		"versions are 1 2 3 along one chain":                             suite.versionsAreAChain,
+		"the head tells what the commits said":                           suite.headTells,
+		"a late writer gets what it missed and writes nothing":           suite.lateWriter,
+		"a writer on another branch is told so":                          suite.otherBranch,
+		"concurrent writers leave no hole":                               suite.concurrentWriters,
+		"a group is a chain, and ends where it breaks":                   suite.group,
+		"a commit of 9000 values is whole":                               suite.manyValues,
+		"a change that is too large is refused":                          suite.tooLarge,
+		"a repeated key gets the first answer whatever its base":         suite.repeatedKey,
+		"keyed answers are kept for two generations":                     suite.keyGenerations,
+		"a key of the wrong type leaves nothing behind":                  suite.wrongTypes,
+		"contradicting data are torn and stay as they are":               suite.torn,
+		"undo and redo move entries and a command clears redo":           suite.stacksMove,
+		"a stack that moved refuses":                                     suite.stackMoved,
+		"stacks drop the oldest and count it":                            suite.stacksAreBounded,
+		"the log keeps its retention":                                    suite.retention,
+		"a young log is not trimmed unless it is large":                  suite.ageAndBytes,
+		"a position proves its branch":                                   suite.positions,
+		"a loaded session is what was written":                           suite.load,
+		"a session loads exactly while others commit":                    suite.loadWhileWriting,
+		"a torn session does not load":                                   suite.loadTorn,
+		"a staged graph is switched in whole":                            suite.staged,
+		"a commit publishes its record or a notice or nothing":           suite.published,
+		"a feed confirms and delivers what it listens to and no more":    suite.feed,
+		"a session is created once and its id is not used again":         suite.created,
+		"a session in use is not deleted when idle ones are":             suite.idle,
+		"the index lists what exists":                                    suite.index,
+		"updates change the head and no version":                         suite.updates,
+		"clients are counted over living edges":                          suite.clients,
+		"a server that keeps what it is given is ready":                  suite.ready,
+		"heads of many sessions are read at once":                        suite.heads,
+		"nothing is in a session that does not exist":                    suite.absent,
+		"a script is sent again after the server forgot it, in any form": suite.forgottenScripts,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(s, t)
+		})
+	}
+}
+
+// log is an event log on the suite's Redis, and the client under it.
+func (s suite) log(t testing.TB, cfg eventlog.Config) (*eventlog.Log, redis.UniversalClient) {
+	t.Helper()
+	rdb := s.connect(t)
+	return eventlog.New(rdb, cfg), rdb
+}
+
+// wants fails the test unless err is the wanted one.
+func wants(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("error %v, want %v", err, want)
+	}
+}
+
+// must fails the test on an error.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Eventually fails the test unless holds becomes true within ten seconds.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not within ten seconds: %s", what)
+		case <-tick.C:
+		}
+	}
+}
