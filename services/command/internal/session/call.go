@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/talus-tally/talus/pkg/blueprint"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -64,8 +65,9 @@ type Result struct {
 	UndoAvailable bool
 	RedoAvailable bool
 	Dirty         bool
-	Replayed      bool    // a repeat: the first answer to the same key
-	Undone        *Undone // what an undo or redo acted on; nil if there was nothing to do
+	Replayed      bool                  // a repeat: the first answer to the same key
+	Undone        *Undone               // what an undo or redo acted on; nil if there was nothing to do
+	Orphans       *blueprint.OrphanInfo // what load-graph did not know; nil after a replay
 
 	Events []wire.Event // with Call.WantEvents, if the log still has them
 	Graph  *Body        // with Call.Render; after a replay at the head, not at Position

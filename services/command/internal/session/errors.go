@@ -11,17 +11,18 @@ import (
 // it is. All are definite: nothing was committed, except with ErrUnavailable, after
 // which a command may or may not have taken effect.
 var (
-	ErrNoSession       = errors.New("Session not found")                              // INVALID_SESSION
-	ErrNoProject       = errors.New("no project is loaded")                           // INVALID_STATE for commands, NO_PROJECT for reads
-	ErrProjectNotFound = errors.New("project not found")                              // PROJECT_NOT_FOUND
-	ErrManySessions    = errors.New("several sessions have this project, name one")   // 409
-	ErrNodeNotFound    = errors.New("node not found")                                 // NODE_NOT_FOUND
-	ErrKeyReused       = errors.New("the idempotency key belongs to another request") // IDEMPOTENCY_CONFLICT
-	ErrBusy            = errors.New("the session has too many commands waiting")      // RATE_LIMITED
-	ErrUnavailable     = errors.New("the event log cannot be reached")                // UNAVAILABLE
-	ErrTorn            = errors.New("the stored session is damaged")                  // UNAVAILABLE, and an alarm
-	ErrTooLarge        = errors.New("the change is too large")                        // PAYLOAD_TOO_LARGE
-	ErrScope           = errors.New("undo by actor is not available")                 // INVALID_REQUEST
+	ErrNoSession       = errors.New("Session not found")                                   // INVALID_SESSION
+	ErrNoProject       = errors.New("no project is loaded")                                // NO_PROJECT, of reads and saves
+	ErrInvalidState    = errors.New("no project is loaded, so there is nothing to change") // INVALID_STATE, of commands
+	ErrProjectNotFound = errors.New("project not found")                                   // PROJECT_NOT_FOUND
+	ErrManySessions    = errors.New("several sessions have this project, name one")        // 409
+	ErrNodeNotFound    = errors.New("node not found")                                      // NODE_NOT_FOUND
+	ErrKeyReused       = errors.New("the idempotency key belongs to another request")      // IDEMPOTENCY_CONFLICT
+	ErrBusy            = errors.New("the session has too many commands waiting")           // RATE_LIMITED
+	ErrUnavailable     = errors.New("the event log cannot be reached")                     // UNAVAILABLE
+	ErrTorn            = errors.New("the stored session is damaged")                       // UNAVAILABLE, and an alarm
+	ErrTooLarge        = errors.New("the change is too large")                             // PAYLOAD_TOO_LARGE
+	ErrScope           = errors.New("undo by actor is not available")                      // INVALID_REQUEST
 )
 
 // MatchError says that the state is none of those that If-Match named

@@ -23,6 +23,7 @@ type Info struct {
 	Nodes         int
 	Dirty         bool // the version differs from the one that was saved last
 	Position      wire.Position
+	Replayed      bool // by Create: a repeat, which made nothing new
 }
 
 // HasProject reports whether a project is loaded.

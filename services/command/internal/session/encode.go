@@ -1,0 +1,134 @@
+package session
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/pkg/wire"
+)
+
+// maxEvents is the size in bytes from which the events of a commit are not told:
+// replicas fetch the graph instead (api.md, part 7).
+const maxEvents = 1 << 20
+
+// encoded is a plan in its final bytes, and what it makes of the state.
+type encoded struct {
+	commit eventlog.Commit
+	step   step   // of a change …
+	next   *state // … or the new state
+	result Result
+}
+
+// encode builds the record of a plan, once, for the log, the channel and the clients.
+// The version is known: it is the one after st's, or the commit fails.
+func (l *live) encode(st *state, p *plan, call *Call) *encoded {
+	e := &encoded{next: p.next, result: p.result}
+	events, flags := p.before, wire.Flags(0)
+	var images []wire.Image
+	delta := wire.Delta{Generation: st.generation}
+	project := st.project
+	if p.next != nil {
+		delta = wire.Delta{Count: p.next.count, Sum: p.next.sum, Generation: p.next.generation, Replaced: true}
+		project = p.next.project
+	} else {
+		e.step, images = st.outcome(p.change)
+		delta.Count, delta.Sum, delta.Images = e.step.totals.count, e.step.totals.sum, images
+		told, whole := graphEvents(st, p)
+		if !whole {
+			flags |= wire.FlagIncomplete
+		}
+		events = append(events, told...)
+	}
+	if p.project != nil {
+		e.step.project, project = p.project, p.project.project
+	}
+	if p.incomplete {
+		flags |= wire.FlagIncomplete
+	}
+	events = append(events, p.after...)
+	now := l.svc.deps.Now().UnixMilli()
+	header := wire.Header{
+		Session: l.id, Command: call.CommandID, Epoch: st.pos.Epoch, Version: st.pos.Version + 1,
+		Prev: st.pos.Digest, Time: now, Flags: flags,
+	}
+	common := appendCommon(nil, l.id, project, now, p.command, p.result.Type, call.Actor)
+	private := wire.AppendDelta(nil, delta)
+	record := wire.Build(header, common, events, private)
+
+	e.result.Position, e.result.Command, e.result.Dirty = record.Position(), call.CommandID, !p.saved
+	if call.WantEvents {
+		e.result.Events = events
+	}
+	if p.next != nil {
+		p.next.pos = record.Position()
+	}
+	e.step.to = record.Position()
+	e.commit = eventlog.Commit{
+		Session: l.id, Base: st.pos, Generation: st.generation, Record: record, Delta: private, Images: images,
+		Count: delta.Count, Sum: delta.Sum, Meta: p.meta, Stack: p.stack, Entry: p.entry, Staged: p.staged,
+		Silent: l.svc.deps.Emitter == nil,
+	}
+	if call.Key != "" {
+		e.commit.Key = &eventlog.IdempotencyKey{Key: call.Key, Fingerprint: call.Fingerprint, Answer: appendAnswer(nil, &e.result)}
+	}
+	return e
+}
+
+// noGraph are the fields of project:loaded when the graph is too large to send.
+const noGraph = `"graph":null`
+
+// graphEvents are the events of the plan's change. If they are too large to send,
+// whole is false and they are replaced by one that makes replicas fetch the graph.
+func graphEvents(st *state, p *plan) (events []wire.Event, whole bool) {
+	size := 0
+	for _, event := range st.graph.Events(p.change) {
+		e := wire.Event{Name: wire.EventName(event.Name), Fields: event.AppendFields(nil)}
+		if size += len(e.Name) + len(e.Fields); size > maxEvents {
+			return []wire.Event{{Name: wire.ProjectLoaded, Fields: []byte(noGraph)}}, false
+		}
+		events = append(events, e)
+	}
+	return events, true
+}
+
+// executing is what stands before the events of a command.
+func executing() []wire.Event { return []wire.Event{{Name: wire.CommandExecuting}} }
+
+// executed is what stands after the events of a command.
+func executed(node uuid.UUID) []wire.Event {
+	fields := []byte(`"success":true,"error":null,"result":{`)
+	if node != uuid.Nil {
+		fields = wire.AppendMember(fields, "node_id", node.String())
+	}
+	return []wire.Event{{Name: wire.CommandExecuted, Fields: append(fields, '}')}}
+}
+
+// appendCommon appends the members that all events of a commit share (api.md, part
+// 7). Without a command its members are left out.
+func appendCommon(dst []byte, session, project uuid.UUID, ms int64, command uuid.UUID, kind, actor string) []byte {
+	dst = append(wire.AppendMember(dst, "session_id", session.String()), ',')
+	if project == uuid.Nil {
+		dst = append(dst, `"project_id":null`...)
+	} else {
+		dst = wire.AppendMember(dst, "project_id", project.String())
+	}
+	dst = append(wire.AppendTime(append(dst, `,"timestamp":"`...), ms), '"')
+	if command == uuid.Nil {
+		return dst
+	}
+	dst = wire.AppendMember(append(dst, ','), "command_id", command.String())
+	dst = wire.AppendMember(append(dst, ','), "command_type", kind)
+	if actor == "" {
+		return append(dst, `,"actor":null`...)
+	}
+	return wire.AppendMember(append(dst, ','), "actor", actor)
+}
+
+// collect copies a record's events out of it.
+func collect(r wire.Record) []wire.Event {
+	events := make([]wire.Event, 0, r.Len())
+	for name, fields := range r.Events() {
+		events = append(events, wire.Event{Name: name, Fields: fields})
+	}
+	return events
+}

@@ -1,0 +1,224 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/pkg/wire"
+)
+
+// Create makes an empty session. With a key the id follows from actor and key, so
+// that a repeat finds the session of the first call. It returns ErrNoSession if that
+// one was deleted since, or ErrUnavailable.
+func (s *Service) Create(ctx context.Context, call Call) (Info, error) {
+	id := s.newID("session", &call)
+	head, existed, err := s.create(ctx, id)
+	if err != nil {
+		return Info{}, err
+	}
+	info := describe(id, head)
+	info.Replayed = existed
+	return info, nil
+}
+
+// newID draws an id, or derives it from the call's key.
+func (s *Service) newID(purpose string, call *Call) uuid.UUID {
+	if call.Key == "" {
+		return s.deps.NewID()
+	}
+	return derived(purpose, call.Actor, call.Key)
+}
+
+// create makes an empty session unless it exists.
+func (s *Service) create(ctx context.Context, id uuid.UUID) (head eventlog.Head, existed bool, err error) {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails, see crypto/rand
+	head, err = s.deps.Log.Create(ctx, id, eventlog.NewSession{
+		Epoch:   wire.Epoch(max(1, binary.BigEndian.Uint64(random[:8]))),
+		Genesis: wire.Digest(random[8:]),
+	})
+	if errors.Is(err, eventlog.ErrExists) {
+		return head, true, nil
+	}
+	return head, false, s.failure(id, err)
+}
+
+// abandon removes a session that was made for something which was refused.
+func (s *Service) abandon(ctx context.Context, id uuid.UUID, why error) {
+	if errors.Is(why, ErrUnavailable) {
+		return // it may have been done all the same, and a repeat finds it
+	}
+	if err := s.deps.Log.Delete(ctx, id, nil); err != nil {
+		s.log.Warn("session of a refused request stays until it is swept", "session", id, "err", err)
+	}
+	s.warm.forget(id)
+}
+
+// listing is how many heads are read at the same time.
+const listing = 16
+
+// List reads up to limit sessions behind the cursor, in an order that does not
+// change. It returns ErrUnavailable.
+func (s *Service) List(ctx context.Context, limit int, cursor string) (Page, error) {
+	total, err := s.deps.Log.CountSessions(ctx)
+	if err != nil {
+		return Page{}, unavailable(err)
+	}
+	ids, next, err := s.deps.Log.Sessions(ctx, cursor, limit)
+	if err != nil {
+		return Page{}, unavailable(err)
+	}
+	infos, err := s.infos(ctx, ids)
+	if err != nil {
+		return Page{}, err
+	}
+	clients, err := s.deps.Log.Clients(ctx, ids...)
+	if err != nil {
+		return Page{}, unavailable(err)
+	}
+	for i := range infos {
+		infos[i].Clients = clients[infos[i].Session]
+	}
+	return Page{Sessions: infos, Total: int(total), Next: next}, nil
+}
+
+// infos reads the heads of sessions. Those that are gone are left out.
+func (s *Service) infos(ctx context.Context, ids []uuid.UUID) ([]Info, error) {
+	heads := make([]*eventlog.Head, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(listing)
+	for i, id := range ids {
+		group.Go(func() error {
+			head, err := s.deps.Log.Head(ctx, id)
+			switch {
+			case errors.Is(err, eventlog.ErrNoSession), errors.Is(err, eventlog.ErrTorn):
+				return nil
+			case err != nil:
+				return s.failure(id, err)
+			}
+			heads[i] = &head
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	infos := make([]Info, 0, len(ids))
+	for i, h := range heads {
+		if h != nil {
+			infos = append(infos, describe(ids[i], *h))
+		}
+	}
+	return infos, nil
+}
+
+// every calls fn with the sessions there are, a few at a time.
+func (s *Service) every(ctx context.Context, fn func([]Info) error) error {
+	const page = 500
+	for cursor := ""; ; {
+		ids, next, err := s.deps.Log.Sessions(ctx, cursor, page)
+		if err != nil {
+			return unavailable(err)
+		}
+		infos, err := s.infos(ctx, ids)
+		if err == nil {
+			err = fn(infos)
+		}
+		if err != nil || next == "" {
+			return err
+		}
+		cursor = next
+	}
+}
+
+// Info is what the head of the session says now. It returns ErrNoSession or
+// ErrUnavailable.
+func (s *Service) Info(ctx context.Context) (info Info, err error) {
+	err = s.within(ctx, func(l *live) error {
+		k, err := l.look(ctx)
+		if err != nil {
+			return err
+		}
+		clients, err := s.deps.Log.Clients(ctx, l.id)
+		if err != nil {
+			return unavailable(err)
+		}
+		info = describe(l.id, k.head)
+		info.Clients = clients[l.id]
+		return nil
+	})
+	return info, err
+}
+
+// Delete removes the session and tells its clients. It returns ErrNoSession or
+// ErrUnavailable.
+func (s *Service) Delete(ctx context.Context) error {
+	id, ok := FromContext(ctx)
+	if !ok {
+		return ErrNoSession
+	}
+	err := s.deps.Log.Delete(ctx, id, nil)
+	s.warm.forget(id)
+	return s.failure(id, err)
+}
+
+// Cleanup removes the sessions that have no clients and were not used for idle. It
+// returns how many were removed and how many are left, and ErrUnavailable.
+func (s *Service) Cleanup(ctx context.Context, idle time.Duration) (removed, active int, err error) {
+	since := s.deps.Now().Add(-idle)
+	err = s.every(ctx, func(infos []Info) error {
+		for _, info := range infos {
+			if info.LastActivity.After(since) {
+				continue
+			}
+			err := s.deps.Log.Delete(ctx, info.Session, &since)
+			switch {
+			case err == nil:
+				removed++
+				s.warm.forget(info.Session)
+			case errors.Is(err, eventlog.ErrUnavailable):
+				return s.failure(info.Session, err)
+			case !errors.Is(err, eventlog.ErrBusy) && !errors.Is(err, eventlog.ErrNoSession):
+				s.log.Warn("idle session was not removed", "session", info.Session, "err", err)
+			}
+		}
+		return nil
+	})
+	s.metrics.swept.Add(float64(removed))
+	if err != nil {
+		return removed, 0, err
+	}
+	left, err := s.deps.Log.CountSessions(ctx)
+	if err != nil {
+		return removed, 0, unavailable(err)
+	}
+	return removed, int(left), nil
+}
+
+// failure turns an error of the log into one of this package.
+func (s *Service) failure(id uuid.UUID, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, eventlog.ErrNoSession):
+		return fmt.Errorf("%w: %w", ErrNoSession, err)
+	case errors.Is(err, eventlog.ErrTorn):
+		s.log.Error("session is torn", "session", id, "err", err)
+		return fmt.Errorf("%w: %w", ErrTorn, err)
+	case errors.Is(err, eventlog.ErrTooLarge):
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, eventlog.ErrStaged),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return unavailable(err)
+	default:
+		return err
+	}
+}
