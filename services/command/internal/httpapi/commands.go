@@ -1,0 +1,272 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/talus-tally/talus/pkg/graph"
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/command/internal/jsonbody"
+	"github.com/talus-tally/talus/services/command/internal/render"
+	"github.com/talus-tally/talus/services/command/internal/session"
+)
+
+// stateDepth is how many entries of each stack the state shows.
+const stateDepth = 20
+
+func (a *API) execute(c *fiber.Ctx) error {
+	body, err := a.body(c, false)
+	if err != nil {
+		return err
+	}
+	named, _, err := body.Text("session_id")
+	if err != nil {
+		return err
+	}
+	kind, _, err := body.Text("command_type")
+	if err != nil {
+		return err
+	}
+	ctx, err := ofRequest(c, named)
+	if err != nil && !errors.Is(err, session.ErrNoSession) {
+		return err
+	}
+	if kind == "" {
+		return refuse(wire.InvalidRequest, "command_type is required")
+	}
+	if err != nil {
+		return err
+	}
+	data, err := objectOf(body, "data")
+	if err != nil {
+		return err
+	}
+	how, err := a.commandCall(c, body)
+	if err != nil {
+		return err
+	}
+	result, err := a.sessions.Execute(ctx, kind, data, how)
+	if err != nil {
+		return err
+	}
+	return answerCommand(c, result)
+}
+
+// objectOf returns the raw JSON of a field that is an object; a missing one counts as the empty object.
+func objectOf(body jsonbody.Object, field string) ([]byte, error) {
+	raw := body.Raw(field)
+	if raw == nil {
+		return []byte("{}"), nil
+	}
+	if raw[0] != '{' {
+		return nil, &jsonbody.FieldError{Field: field, Want: "an object"}
+	}
+	return raw, nil
+}
+
+// commandCall is call with what the Prefer header asks to be in the answer.
+func (a *API) commandCall(c *fiber.Ctx, body jsonbody.Object) (session.Call, error) {
+	how, err := call(c, body)
+	if err != nil {
+		return how, err
+	}
+	switch preferred(c) {
+	case "minimal":
+	case "representation":
+		how.Render, how.WantEvents = true, true
+	default:
+		how.Render = true
+	}
+	return how, nil
+}
+
+// answerCommand writes the answer to a command or a batch.
+func answerCommand(c *fiber.Ctx, r session.Result) error {
+	mark(c, r.Position, r.Replayed)
+	return send(c, fiber.StatusOK, append(appendCommand(buffer(c), r), '}'))
+}
+
+func appendCommand(dst []byte, r session.Result) []byte {
+	dst = appendOutcome(dst, r)
+	dst = appendID(dst, "command_id", r.Command)
+	if r.Node != (session.Result{}).Node {
+		dst = appendID(dst, "node_id", r.Node)
+	}
+	if r.Events != nil {
+		dst = appendEvents(dst, r.Events)
+	}
+	return dst
+}
+
+func (a *API) batch(c *fiber.Ctx) error {
+	body, err := a.body(c, false)
+	if err != nil {
+		return err
+	}
+	named, _, err := body.Text("session_id")
+	if err != nil {
+		return err
+	}
+	ctx, err := ofRequest(c, named)
+	if err != nil && !errors.Is(err, session.ErrNoSession) {
+		return err
+	}
+	items, itemsErr := batchItems(body)
+	if itemsErr != nil {
+		return itemsErr
+	}
+	label, _, labelErr := body.Text("label")
+	if err := errors.Join(labelErr, err); err != nil {
+		return err
+	}
+	how, err := a.commandCall(c, body)
+	if err != nil {
+		return err
+	}
+	result, err := a.sessions.Batch(ctx, items, label, how)
+	if err != nil {
+		return err
+	}
+	return answerBatch(c, items, result)
+}
+
+// batchItems reads the commands of a batch. What is wrong with one names its place in the list.
+func batchItems(body jsonbody.Object) ([]session.Item, error) {
+	list, given, err := body.Objects("commands")
+	if err != nil {
+		return nil, err
+	}
+	if !given || len(list) == 0 {
+		return nil, refuse(wire.InvalidRequest, "commands is required: a list with at least one command")
+	}
+	if len(list) > graph.MaxBatch {
+		return nil, refuse(wire.InvalidRequest, fmt.Sprintf("a batch has at most %d commands, not %d", graph.MaxBatch, len(list)))
+	}
+	items := make([]session.Item, len(list))
+	for i, command := range list {
+		kind, given, err := command.Text("command_type")
+		if err != nil || !given || kind == "" {
+			return nil, &jsonbody.FieldError{Field: fmt.Sprintf("commands[%d].command_type", i), Want: "the name of a command"}
+		}
+		data, err := objectOf(command, "data")
+		if err != nil {
+			return nil, &jsonbody.FieldError{Field: fmt.Sprintf("commands[%d].data", i), Want: "an object"}
+		}
+		items[i] = session.Item{Type: kind, Data: data}
+	}
+	return items, nil
+}
+
+func answerBatch(c *fiber.Ctx, items []session.Item, r session.Result) error {
+	mark(c, r.Position, r.Replayed)
+	dst := append(appendCommand(buffer(c), r), `,"results":[`...)
+	for i, item := range items {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = wire.AppendString(append(dst, `{"success":true,"command_type":`...), item.Type)
+		if i < len(r.Nodes) && r.Nodes[i] != (session.Result{}).Node {
+			dst = appendID(dst, "node_id", r.Nodes[i])
+		}
+		dst = append(dst, '}')
+	}
+	return send(c, fiber.StatusOK, append(dst, `]}`...))
+}
+
+func (a *API) undo(c *fiber.Ctx) error { return a.unwind(c, a.sessions.Undo, "undone") }
+
+func (a *API) redo(c *fiber.Ctx) error { return a.unwind(c, a.sessions.Redo, "redone") }
+
+// unwind carries out an undo or a redo; field names what it acted on in the answer.
+func (a *API) unwind(
+	c *fiber.Ctx, do func(context.Context, session.UndoRequest, session.Call) (session.Result, error), field string,
+) error {
+	ctx, err := ofPath(c)
+	if err != nil {
+		return err
+	}
+	body, err := a.body(c, true)
+	if err != nil {
+		return err
+	}
+	request, err := undoRequest(body)
+	if err != nil {
+		return err
+	}
+	how, err := a.commandCall(c, body)
+	if err != nil {
+		return err
+	}
+	r, err := do(ctx, request, how)
+	if err != nil {
+		return err
+	}
+	mark(c, r.Position, r.Replayed)
+	dst := appendUndone(appendKey(appendOutcome(buffer(c), r), field), r.Undone)
+	if r.Events != nil {
+		dst = appendEvents(dst, r.Events)
+	}
+	return send(c, fiber.StatusOK, append(dst, '}'))
+}
+
+func undoRequest(body jsonbody.Object) (session.UndoRequest, error) {
+	scope, given, err := body.Text("scope")
+	if err != nil {
+		return session.UndoRequest{}, err
+	}
+	request := session.UndoRequest{Scope: session.Scope(scope)}
+	if given && request.Scope != session.ScopeSession && request.Scope != session.ScopeActor {
+		return session.UndoRequest{}, &jsonbody.FieldError{Field: "scope", Want: `"session" or "actor"`}
+	}
+	top, given, err := body.Count("expect_top")
+	if given {
+		request.ExpectTop = &top
+	}
+	return request, err
+}
+
+func (a *API) state(c *fiber.Ctx) error {
+	ctx, err := ofRequest(c, c.Query("session_id"))
+	if err != nil {
+		return err
+	}
+	s, err := a.sessions.State(ctx, stateDepth)
+	if err != nil {
+		return err
+	}
+	setPosition(c, s.Position)
+	dst := append(buffer(c), `{"success":true`...)
+	dst = appendBool(dst, "undo_available", s.UndoDepth > 0)
+	dst = appendBool(dst, "redo_available", s.RedoDepth > 0)
+	dst = appendInt(dst, "history_count", s.UndoDepth)
+	dst = appendStack(appendKey(dst, "undo"), s.Undo)
+	dst = appendStack(appendKey(dst, "redo"), s.Redo)
+	return send(c, fiber.StatusOK, append(dst, '}'))
+}
+
+func appendStack(dst []byte, stack []session.Undone) []byte {
+	dst = append(dst, '[')
+	for i := range stack {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendUndone(dst, &stack[i])
+	}
+	return append(dst, ']')
+}
+
+// appendRelationships writes which node blocks which.
+func appendRelationships(dst []byte, list []session.Relationship) []byte {
+	dst = append(dst, '[')
+	for i, r := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = render.UUID(append(dst, `{"blockedNodeId":`...), r.Blocked)
+		dst = append(render.UUID(append(dst, `,"blockingNodeId":`...), r.Blocking), '}')
+	}
+	return append(dst, ']')
+}
