@@ -103,8 +103,11 @@ func (a *adoption) keep(ref string, value json.RawMessage) {
 // restore looks through what was orphaned before: values that are declared again come back
 // unless the node has a newer one.
 func (a *adoption) restore(stored json.RawMessage, info *OrphanInfo) {
+	if len(stored) == 0 {
+		return
+	}
 	var before map[string]json.RawMessage
-	if len(stored) == 0 || json.Unmarshal(stored, &before) != nil {
+	if json.Unmarshal(stored, &before) != nil {
 		return
 	}
 	a.earlier = true

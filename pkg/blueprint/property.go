@@ -1,6 +1,7 @@
 package blueprint
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -152,10 +153,13 @@ func (p *draft) setDefault() {
 	p.Default = appendText(nil, chosen.ID)
 }
 
-// textOf is the text of a JSON string.
+// textOf is the text of a valid JSON value that is a string.
 func textOf(raw json.RawMessage) (string, bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), true
 	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {

@@ -18,7 +18,7 @@ const unnamed = "Unnamed"
 // a template types and properties are brought into its terms, and what it does not know is
 // counted; without one (nil) they stay as they are. The error is a *[Refusal].
 func (d *Document) Build(template *blueprint.Template) ([]*graph.Node, blueprint.OrphanInfo, error) {
-	b := &builder{d: d, template: template, words: map[string]string{}, keys: map[int][]string{}}
+	b := &builder{d: d, template: template, types: map[string]string{}, keys: map[int][]string{}}
 	nodes := make([]*graph.Node, len(d.order))
 	for from := 0; from < len(d.order); {
 		to := from + 1
@@ -45,7 +45,7 @@ type builder struct {
 	d        *Document
 	template *blueprint.Template
 	orphans  blueprint.OrphanInfo
-	words    map[string]string // types and property keys
+	types    map[string]string // types of nodes, as cursor keeps names
 	keys     map[int][]string  // order keys by the number of siblings
 	scratch  []value
 }
@@ -66,16 +66,6 @@ func (b *builder) orderKeys(n int) []string {
 	return keys
 }
 
-// word is the one copy of a text that occurs in many nodes.
-func (b *builder) word(s string) string {
-	if known, ok := b.words[s]; ok {
-		return known
-	}
-	b.words[s] = s
-
-	return s
-}
-
 func (b *builder) node(i int32) (*graph.Node, error) {
 	e := &b.d.entries[i]
 	n := &graph.Node{ID: e.uuid}
@@ -83,7 +73,8 @@ func (b *builder) node(i int32) (*graph.Node, error) {
 		n.Parent = b.d.entries[e.up].uuid
 	}
 	if !e.typ.empty() {
-		n.Type = b.word(textOf(b.d.body, e.typ))
+		c := cursor{b: b.d.body, keys: b.types}
+		n.Type = c.key(e.typ)
 	}
 	n.Metadata = b.values(e.metadata)
 	n.Properties = b.values(e.nodeData, e.properties)
@@ -122,7 +113,7 @@ func (b *builder) values(objects ...span) map[string]json.RawMessage {
 		if s.empty() {
 			continue
 		}
-		c := cursor{b: b.d.body, i: int(s.from)}
+		c := cursor{b: b.d.body, i: int(s.from), keys: b.d.keys}
 		for key, raw := range c.members() {
 			list = append(list, value{key: key, raw: raw})
 			size += len(raw)
@@ -141,7 +132,7 @@ func (b *builder) values(objects ...span) map[string]json.RawMessage {
 		}
 		from := len(store)
 		store = appendCompact(store, v.raw)
-		out[b.word(v.key)] = store[from:len(store):len(store)]
+		out[v.key] = store[from:len(store):len(store)]
 	}
 
 	return out

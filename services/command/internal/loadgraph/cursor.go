@@ -14,8 +14,9 @@ func (s span) empty() bool { return s.to == 0 }
 // cursor walks over JSON that was found valid. Its methods begin and end at the first byte of
 // a token; space has been skipped.
 type cursor struct {
-	b []byte
-	i int
+	b    []byte
+	i    int
+	keys map[string]string // names of members by their text in the body; nil: none are kept
 }
 
 func (c *cursor) space() {
@@ -143,28 +144,18 @@ func (c *cursor) array(element func(i int) error) error {
 	return nil
 }
 
-// key is the text of a member's name. The names that occur in every node cost no allocation.
+// key is the text of a member's name. The same few names occur in all nodes and are kept.
 func (c *cursor) key(s span) string {
-	switch string(c.b[s.from+1 : s.to-1]) {
-	case "id":
-		return "id"
-	case "type":
-		return "type"
-	case "name":
-		return "name"
-	case "properties":
-		return "properties"
-	case "children":
-		return "children"
-	case "metadata":
-		return "metadata"
-	case "blueprint_type_id":
-		return "blueprint_type_id"
-	case "parent_id":
-		return "parent_id"
+	raw := c.b[s.from+1 : s.to-1]
+	if known, ok := c.keys[string(raw)]; ok {
+		return known
+	}
+	text := textOf(c.b, s)
+	if c.keys != nil {
+		c.keys[string(raw)] = text
 	}
 
-	return textOf(c.b, s)
+	return text
 }
 
 // textOf is the value of a JSON string.

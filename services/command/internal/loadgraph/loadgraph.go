@@ -94,7 +94,8 @@ type Document struct {
 	limits  Limits
 	body    []byte
 	entries []entry
-	order   []int32 // entries; all children of a node stand side by side and in their order
+	keys    map[string]string // names of members, as cursor keeps them
+	order   []int32           // entries; all children of a node stand side by side and in their order
 }
 
 // Len is the number of nodes.
@@ -107,13 +108,13 @@ func Parse(body []byte, limits Limits) (*Document, error) {
 	if err := jsonbody.Check(body, envelope+2*limits.Depth+limits.ValueDepth); err != nil {
 		return nil, err
 	}
-	r := &reader{cursor: cursor{b: body}, limits: limits}
+	r := &reader{cursor: cursor{b: body, keys: map[string]string{}}, limits: limits}
 	if err := r.envelope(); err != nil {
 		return nil, err
 	}
 	d := &Document{
 		TemplateID: r.templateID, TemplateVersion: r.templateVersion, Blocking: r.blocking,
-		limits: limits, body: body, entries: r.entries,
+		limits: limits, body: body, entries: r.entries, keys: r.keys,
 	}
 	if r.projectID != "" {
 		d.ProjectID = MapID(r.projectID)

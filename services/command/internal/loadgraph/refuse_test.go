@@ -192,6 +192,7 @@ func FuzzABodyIsLoadedOrRefused(f *testing.F) {
 	f.Add(`{"graph":{"roots":[{"id":1,"children":[{"id":"\u0061","metadata":{"orphaned":true,"orphaned_properties":{"k":1}}}]}]},"blocking_relationships":[{"blockedNodeId":"a","blockingNodeId":"b"}]}`)
 	f.Add(" { \"graph\" : { \"roots\" : [ { \"id\" : \"a\" , \"data\" : { \"nodeData\" : { \"properties\" : { \"x\" : [ 1 , { } ] } } } } ] } } ")
 	f.Add(`{"graph":{"nodes":[{"id":"a","children":["b"]},{"id":"b","children":["a"]}]}}`)
+	tpl := template(f, "software-project")
 	f.Fuzz(func(t *testing.T, body string) {
 		doc, err := loadgraph.Parse([]byte(body), loadgraph.Limits{})
 		var refusal *loadgraph.Refusal
@@ -202,7 +203,7 @@ func FuzzABodyIsLoadedOrRefused(f *testing.F) {
 
 			return
 		}
-		nodes, _, err := doc.Build(template(t, "software-project"))
+		nodes, _, err := doc.Build(tpl)
 		if err != nil {
 			return
 		}
