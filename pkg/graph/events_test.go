@@ -20,7 +20,7 @@ import (
 //	5 room "kit"
 //	└── 6 room "shelf"
 //	    └── 7 thing "book"
-func home(t *testing.T) *graph.Graph {
+func home(t testing.TB) *graph.Graph {
 	t.Helper()
 	roomValues := func(name string) map[string]json.RawMessage {
 		return map[string]json.RawMessage{title: json.RawMessage(`"` + name + `"`), status: json.RawMessage(`"` + open + `"`)}

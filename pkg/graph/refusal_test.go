@@ -177,7 +177,7 @@ func TestWithoutASchemaEverythingIsAllowed(t *testing.T) {
 			"name": json.RawMessage(`"Anna"`), "deep": json.RawMessage(`{"a":[1]}`), "none": json.RawMessage(`null`),
 		}},
 		graph.UpdateProperty{Node: id(8), Property: "any key", Value: json.RawMessage(`1e400`)},
-		graph.MoveNode{Node: id(1), Parent: id(4)},
+		graph.MoveNode{Node: id(5), Parent: id(4)},
 		graph.DeleteProperty{Node: id(8), Property: "size"},
 	} {
 		ch, err := c.Decide(g, nil)
