@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -68,7 +69,9 @@ func New(cfg Config, log *slog.Logger) (*Command, error) {
 	events := eventlog.New(s.rdb, eventlog.Config{
 		Retention: orForever(cfg.LogRetention), UndoDepth: cfg.UndoDepth, Registry: s.registry,
 	})
-	s.health = telemetry.NewHealth(log, telemetry.Check{Name: "redis", Probe: events.Ready})
+	s.health = telemetry.NewHealth(log,
+		telemetry.Check{Name: "redis", Probe: events.Ready},
+		telemetry.Check{Name: "scripts", Probe: untilGood(events.SelfTest)})
 	s.assemble(events, templates)
 	if cfg.Addr == "" {
 		return s, nil
@@ -102,6 +105,19 @@ func (s *Command) assemble(events *eventlog.Log, templates *blueprint.Library) {
 		Depth:    s.cfg.Depth,
 		Timeout:  s.cfg.Timeout,
 	}, httpapi.Deps{Sessions: s.sessions, Templates: templates, Logger: s.log, Metrics: s.registry})
+}
+
+// untilGood is a probe that is not run again once it has succeeded.
+func untilGood(probe func(context.Context) error) func(context.Context) error {
+	var good atomic.Bool
+	return func(ctx context.Context) error {
+		if good.Load() {
+			return nil
+		}
+		err := probe(ctx)
+		good.Store(err == nil)
+		return err
+	}
 }
 
 // orForever turns an operator's 0, "no bound", into the negative value that the parts below take for it.
@@ -138,7 +154,7 @@ func (s *Command) URL() string {
 	return urlOf(s.listener.Addr())
 }
 
-// Ready reports whether the instance should get requests: Redis answers and does not evict.
+// Ready reports whether the instance should get requests: Redis answers, does not evict and has run every script.
 func (s *Command) Ready(ctx context.Context) error { return s.health.Ready(ctx) }
 
 // Run serves until ctx ends or serving fails, and returns when everything has ended: it stops being ready, stops
