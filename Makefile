@@ -5,8 +5,8 @@ MODULES  := pkg services/command services/edge services/standalone tests
 PACKAGES := $(addprefix ./,$(addsuffix /...,$(MODULES)))
 
 # What `test` runs: all but the tests that need containers (`e2e` runs those).
-FAST     := ./pkg/... ./services/command/... ./services/edge/... ./services/standalone/... $(FAST_TESTS)
-FAST_TESTS = $(filter-out ./tests/compose/...,$(patsubst %/,./%/...,$(filter-out %.mod %.sum,$(wildcard tests/*/))))
+SLOW     := ./tests/compose/...
+FAST     := $(filter-out ./tests/...,$(PACKAGES)) $(filter-out $(SLOW),$(patsubst %/,./%/...,$(wildcard tests/*/)))
 
 # Coverage is measured over the domain, the protocol and the insides of the services, and may not sink below FLOOR.
 ROOT     := github.com/talus-tally/talus
@@ -39,7 +39,7 @@ race: ## run the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -count=1 -timeout 20m $(FAST)
 
 e2e: ## run the end-to-end tests, those on containers included
-	go test -count=1 -timeout 20m -v ./tests/e2e/... ./tests/compose/...
+	go test -count=1 -timeout 20m -v ./tests/e2e/... $(SLOW)
 
 bench: ## run the benchmarks on a real Redis
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./pkg/... ./services/command/... ./services/edge/...

@@ -108,7 +108,7 @@ func (r *Reader) Secret(name, form, about string, valid func(string) bool) strin
 	r.declare(name, "", form, about)
 	s := r.lookup(name)
 	if s != "" && valid != nil && !valid(s) {
-		r.errs = append(r.errs, &Error{Name: name, Form: form})
+		r.refuse(&Error{Name: name, Form: form})
 		return ""
 	}
 	return s
@@ -194,8 +194,7 @@ func (r *Reader) declare(name, def, form, about string) {
 	r.settings = append(r.settings, Setting{Name: name, Default: def, Form: form, About: about})
 }
 
-// read returns def for an unset variable and for a refused one, which it notes. The same complaint about a name that
-// is read twice is noted once.
+// read returns def for an unset variable and for a refused one, which it notes.
 func read[T any](r *Reader, name string, def T, form string, parse func(string) (T, bool)) T {
 	text := r.lookup(name)
 	if text == "" {
@@ -205,9 +204,13 @@ func read[T any](r *Reader, name string, def T, form string, parse func(string) 
 	if ok {
 		return value
 	}
-	bad := &Error{Name: name, Value: text, Form: form}
+	r.refuse(&Error{Name: name, Value: text, Form: form})
+	return def
+}
+
+// refuse notes an error. Two services in one process may refuse the same value: the complaint is noted once.
+func (r *Reader) refuse(bad *Error) {
 	if !slices.ContainsFunc(r.errs, func(err error) bool { return err.Error() == bad.Error() }) {
 		r.errs = append(r.errs, bad)
 	}
-	return def
 }

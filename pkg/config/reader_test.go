@@ -171,15 +171,18 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 
 func TestANameThatTwoServicesReadIsListedAndReportedOnce(t *testing.T) {
 	t.Parallel()
-	r := config.From(env("N", "x"))
+	r := config.From(env("N", "x", "K", "y"))
+	never := func(string) bool { return false }
 
 	r.Int("N", 1, 0, 9, "first")
 	r.Int("N", 1, 0, 9, "second")
+	r.Secret("K", "a key", "", never)
+	r.Secret("K", "a key", "", never)
 
-	if s := r.Settings(); len(s) != 1 || s[0].About != "first" {
+	if s := r.Settings(); len(s) != 2 || s[0].About != "first" {
 		t.Fatalf("got %+v", s)
 	}
-	if got := r.Err().Error(); strings.Count(got, "N=") != 1 {
+	if got := r.Err().Error(); strings.Count(got, "N=") != 1 || strings.Count(got, "K:") != 1 {
 		t.Fatalf("got %q", got)
 	}
 }

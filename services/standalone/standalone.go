@@ -1,0 +1,183 @@
+// Package standalone is all of Talus in one process: the command service and the edge on one listener, with a Redis
+// inside and saved projects in a SQLite file, so that nothing else need be installed.
+//
+// It promises the behaviour of the two services, which are the same code as in the real topology. It does not promise
+// durability for unsaved sessions: with the embedded Redis they end with the process.
+//
+// Goroutines of a running instance: those of the command service and of the edge, the listener's accept loop with one
+// goroutine per open HTTP connection (Fiber's), the embedded Redis' server and its clock, and Run itself. All of them
+// have ended when Run returns.
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/talus-tally/talus/pkg/telemetry"
+	"github.com/talus-tally/talus/services/command"
+	"github.com/talus-tally/talus/services/edge"
+	"github.com/talus-tally/talus/services/standalone/internal/embedded"
+)
+
+// Standalone is one process with everything in it.
+type Standalone struct {
+	cfg      Config
+	log      *slog.Logger
+	redis    *embedded.Redis // nil: a real one is used
+	command  *command.Command
+	edge     *edge.Edge
+	health   *telemetry.Health
+	registry *prometheus.Registry
+	listener net.Listener
+}
+
+// New starts the embedded Redis, if one is wanted, makes both services and listens. Nothing is served before Run; New
+// without Run leaks the listener.
+func New(cfg Config, log *slog.Logger) (*Standalone, error) {
+	s := &Standalone{cfg: cfg, log: log, registry: telemetry.NewRegistry()}
+	if err := s.assemble(); err != nil {
+		return nil, errors.Join(fmt.Errorf("standalone: %w", err), s.abandon())
+	}
+	return s, nil
+}
+
+func (s *Standalone) assemble() (err error) {
+	cfg := s.cfg
+	cfg.Command.Registry, cfg.Edge.Registry = s.registry, s.registry
+	if s.listener, err = net.Listen("tcp", cfg.Addr); err != nil {
+		return err
+	}
+	if cfg.RedisURL == Embedded {
+		if s.redis, err = embedded.New(); err != nil {
+			return err
+		}
+		cfg.Command.RedisURL, cfg.Edge.RedisURL = s.redis.URL(), s.redis.URL()
+	}
+	if s.command, err = command.New(cfg.Command, s.log); err != nil {
+		return err
+	}
+	if s.edge, err = edge.New(cfg.Edge, s.log); err != nil {
+		return err
+	}
+	s.health = telemetry.NewHealth(s.log,
+		telemetry.Check{Name: "command", Probe: s.command.Ready},
+		telemetry.Check{Name: "edge", Probe: s.edge.Ready})
+	return nil
+}
+
+// abandon ends what assemble had begun before it failed.
+func (s *Standalone) abandon() error {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	var errs []error
+	if s.command != nil {
+		errs = append(errs, s.command.Run(ended))
+	}
+	if s.redis != nil {
+		errs = append(errs, s.redis.Run(ended))
+	}
+	if s.listener != nil {
+		errs = append(errs, s.listener.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// URL is where the process listens, such as "http://127.0.0.1:8080".
+func (s *Standalone) URL() string {
+	host, port, _ := net.SplitHostPort(s.listener.Addr().String()) // a listener's own address is well-formed
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}).String()
+}
+
+// UnsavedEnds reports whether sessions that are not saved end with the process.
+func (s *Standalone) UnsavedEnds() bool { return s.redis != nil }
+
+// Run serves until ctx ends or something fails, and returns when everything has ended, in the reverse order of the
+// data's way: the clients are sent away, requests in progress end, then the commands, then Redis.
+func (s *Standalone) Run(ctx context.Context) error {
+	var redis, commands, edges task
+	if s.redis != nil {
+		redis.start(s.redis.Run)
+	}
+	commands.start(s.command.Run)
+	edges.start(s.edge.Run)
+	app := s.app()
+	served := make(chan error, 1)
+	go func() { served <- app.Listener(s.listener) }()
+
+	var errs []error
+	select {
+	case <-ctx.Done():
+	case <-commands.ended: // before its time
+	case <-edges.ended:
+	case err := <-served:
+		errs = append(errs, fmt.Errorf("serve: %w", err))
+		served <- nil
+	}
+	s.health.Drain()
+	errs = append(errs, edges.stop(), s.shutDown(app, served), commands.stop(), redis.stop())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("standalone: %w", err)
+	}
+	return nil
+}
+
+// shutDown stops accepting and waits for requests in progress, at most for the drain time.
+func (s *Standalone) shutDown(app *fiber.App, served <-chan error) error {
+	err := app.ShutdownWithTimeout(max(s.cfg.Drain, time.Millisecond))
+	_ = s.listener.Close() // Shutdown does not reach a listener that is not served yet
+	if end := <-served; end != nil && !errors.Is(end, net.ErrClosed) {
+		err = errors.Join(err, end)
+	}
+	return err
+}
+
+// task is something that runs beside others and is stopped in its turn.
+type task struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error // valid when ended is closed
+}
+
+// start runs f until stop. Its life is not that of Run's context: it is ended in its turn.
+func (t *task) start(f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.cancel, t.ended = cancel, make(chan struct{})
+	go func() {
+		defer close(t.ended)
+		t.err = f(ctx)
+	}()
+}
+
+// stop ends the task and returns its error; a task that was not started has none.
+func (t *task) stop() error {
+	if t.cancel == nil {
+		return nil
+	}
+	t.cancel()
+	<-t.ended
+	return t.err
+}
+
+// app is the HTTP application with the routes of both services.
+func (s *Standalone) app() *fiber.App {
+	app := fiber.New(s.command.AppConfig())
+	s.edge.Prepare(app)
+	app.Get("/livez", adaptor.HTTPHandler(s.health.Livez()))
+	app.Get("/readyz", adaptor.HTTPHandler(s.health.Readyz()))
+	app.Get("/metrics", adaptor.HTTPHandler(telemetry.MetricsHandler(s.registry)))
+	s.edge.Mount(app)
+	s.command.Mount(app)
+	return app
+}
