@@ -237,3 +237,6 @@ func names(r wire.Record) (list []wire.EventName) {
 	}
 	return list
 }
+
+// unwind is Undo or Redo.
+type unwind = func(context.Context, session.UndoRequest, session.Call) (session.Result, error)
