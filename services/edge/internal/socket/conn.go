@@ -219,5 +219,13 @@ func (c *Conn) work() {
 	}
 }
 
+// drained says that the kernel takes bytes again. A writer that has just met a full socket, and has not said so yet,
+// holds the token; with neither token nor armed nobody waits for this.
+func (c *Conn) drained() {
+	if c.word.has(token | armed) {
+		c.mark(writable)
+	}
+}
+
 // settled gives the token up if there is nothing left to do. It is also true when the connection is over.
 func (c *Conn) settled() bool { return c.word.has(dead) || c.word.release() }

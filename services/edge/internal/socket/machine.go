@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"errors"
+
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
 
@@ -93,12 +95,17 @@ func (c *Conn) account(n int, err error) bool {
 		c.stuck = false
 		c.moved.Store(c.rules.clock.Load())
 	}
-	if err != nil {
-		c.queue.end(closure{cause: ErrGone})
-		c.word.set(abort | ended)
-		return false
+	if err == nil {
+		return true
 	}
-	return true
+	cause := ErrGone
+	if errors.Is(err, ErrSlow) {
+		c.rules.count.slow.Add(1)
+		cause = ErrSlow
+	}
+	c.queue.end(closure{cause: cause})
+	c.word.set(abort | ended)
+	return false
 }
 
 // arm says that the socket is full. The kernel's next writability event continues.

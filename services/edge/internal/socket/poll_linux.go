@@ -174,10 +174,8 @@ func (p *poller) event(c *Conn, mask uint32) {
 	if !ok || d.fd < 0 {
 		return
 	}
-	// A writer that has just met a full socket, and has not said so yet, holds the token. Without token and arm
-	// nobody waits for this event.
-	if mask&unix.EPOLLOUT != 0 && c.word.has(token|armed) {
-		c.mark(writable)
+	if mask&unix.EPOLLOUT != 0 {
+		c.drained()
 	}
 	if mask&^unix.EPOLLOUT != 0 {
 		p.read(d)

@@ -1,0 +1,55 @@
+package socket
+
+// Kernel is a socket as the model of the machine has it.
+type Kernel interface {
+	Write(p []byte) int
+	ShutWrite()
+	End()
+}
+
+type kernel struct{ Kernel }
+
+func (k kernel) write(p []byte) (int, error) { return k.Write(p), nil }
+
+func (k kernel) writev(ps [][]byte) (int, error) {
+	var all []byte
+	for _, p := range ps {
+		all = append(all, p...)
+	}
+	return k.Write(all), nil
+}
+
+func (k kernel) shutWrite() { k.ShutWrite() }
+func (k kernel) end()       { k.End() }
+func (k kernel) interrupt() {}
+
+type handFunc func(c *Conn)
+
+func (f handFunc) hand(c *Conn) { f(c) }
+
+// NewMachine returns a connection whose every contact with the world is given. A pass writes passBytes at most.
+func NewMachine(k Kernel, hand, linger func(*Conn), passBytes int) *Conn {
+	r := &rules{
+		messageLimit: 1 << 20, orders: 1000, orderBytes: 1 << 20, backlogBytes: 1 << 20,
+		passBytes: passBytes, passFrames: 1024, falls: 255, refills: 255, linger: linger,
+	}
+	return &Conn{rules: r, out: kernel{k}, workers: handFunc(hand)}
+}
+
+// Drained is the kernel's writability event.
+func (c *Conn) Drained() { c.drained() }
+
+// Pass is a writer's turn. It returns false if the writer must take another.
+func (c *Conn) Pass() bool {
+	c.pass()
+	return c.settled()
+}
+
+// PeerIsGone is what the reader does at the end of the input.
+func (c *Conn) PeerIsGone() { c.fail(0, ErrGone) }
+
+// Marks returns the connection's word, 0 when it rests with nothing to do.
+func (c *Conn) Marks() uint64 { return c.word.bits.Load() }
+
+// Dead says whether the machine has ended the socket.
+func (c *Conn) Dead() bool { return c.word.has(dead) }
