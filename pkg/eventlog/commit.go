@@ -98,7 +98,9 @@ func (l *Log) CommitAll(ctx context.Context, commits []Commit) []Result {
 		k := keysOf(c.Session)
 		cmds[i] = commitScript.EvalSha(ctx, p, c.keys(k), c.args(l.cfg, k)...)
 	}
-	_, _ = p.Exec(ctx) // each command has its own error
+	_, _ = p.Exec(ctx)                                     // each command has its own error
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Resolve) // for all of them together
+	defer cancel()
 	for i, c := range commits {
 		switch {
 		case results[i].Err != nil:

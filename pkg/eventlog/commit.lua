@@ -31,41 +31,57 @@ if not head[1] then return {-1, redis.call('EXISTS', KEYS[13])} end
 if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] or head[3] ~= ARGV[3] then return {0, head[1], head[2], head[3]} end
 if head[4] ~= ARGV[10] then return redis.error_reply('ERR commit against generation ' .. ARGV[10] .. ', not ' .. head[4]) end
 
-local function numbers(text)
-  local all = {}
-  for n in string.gmatch(text, '%d+') do all[#all + 1] = tonumber(n) end
-  return unpack(all)
-end
-local undos, redos, undo_bytes, redo_bytes, truncated = numbers(head[6])
+local undos, redos, undo_bytes, redo_bytes, truncated = string.match(head[6] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)')
 -- first version in the log, bytes of it, bytes since the newest mark, version of the newest mark; version, time and bytes
 -- of the oldest mark, all 0 without one
-local first, log_bytes, open_bytes, newest, oldest, oldest_ms, oldest_bytes = numbers(head[7])
-local version = tonumber(ARGV[4])
+local first, log_bytes, open_bytes, newest, oldest, oldest_ms, oldest_bytes =
+  string.match(head[7] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)')
+local current, since = string.match(head[8] or '', '^([01]) (%d+)')
+if not (truncated and oldest_bytes and since) then return {-2, 'head'} end
+undos, redos = tonumber(undos), tonumber(redos)
+local version, size = tonumber(ARGV[4]), #ARGV[6] + #ARGV[7]
+oldest, log_bytes, open_bytes = tonumber(oldest), log_bytes + size, open_bytes + size
 
 if redis.call('XLEN', KEYS[2]) ~= version - first then return {-2, 'log'} end
 if redis.call('HLEN', KEYS[3]) ~= tonumber(head[5]) then return {-2, 'nodes'} end
-if redis.call('LLEN', KEYS[5]) ~= undos or redis.call('HLEN', KEYS[7]) ~= undos then return {-2, 'undo'} end
-if redis.call('LLEN', KEYS[6]) ~= redos or redis.call('HLEN', KEYS[8]) ~= redos then return {-2, 'redo'} end
-redis.call('LLEN', KEYS[4])
+local operation = ARGV[12]
+if operation ~= 'none' then
+  if redis.call('LLEN', KEYS[5]) ~= undos or redis.call('HLEN', KEYS[7]) ~= undos then return {-2, 'undo'} end
+  if redos == 0 then
+    if redis.call('EXISTS', KEYS[6], KEYS[8]) ~= 0 then return {-2, 'redo'} end
+  elseif redis.call('LLEN', KEYS[6]) ~= redos or redis.call('HLEN', KEYS[8]) ~= redos then
+    return {-2, 'redo'}
+  end
+end
 local sets, gone, fields, attached, detached =
   tonumber(ARGV[25]), tonumber(ARGV[26]), tonumber(ARGV[27]), tonumber(ARGV[28]), tonumber(ARGV[29])
 if attached + detached > 0 then redis.call('HLEN', KEYS[11]) end
 if ARGV[11] ~= '' and redis.call('HLEN', KEYS[12]) ~= tonumber(ARGV[8]) then return {-3} end
 
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- A mark closes a segment of the log: 64 commits or 1 MiB. Whole segments are cut, a few at a time, so that the work of
+-- one commit is bounded; the segment of the new record never is.
+local closes = version - newest >= 64 or open_bytes >= 1048576
+local keep, age, most_log = tonumber(ARGV[20]), tonumber(ARGV[21]), tonumber(ARGV[22])
+local function cuttable()
+  return keep > 0 and oldest > 0 and oldest < version
+    and ((version - oldest >= keep and now - oldest_ms >= age) or log_bytes > most_log)
+end
+if (closes or cuttable()) and redis.call('LLEN', KEYS[4]) == 0 and oldest > 0 then return {-2, 'marks'} end
+
 local function parsed(entry)
   local v, size = string.match(entry, '^(%d+) (%d+) ')
-  return v, tonumber(size)
+  return v or '', tonumber(size or 0)
 end
 local top_size
-if ARGV[12] == 'undo' or ARGV[12] == 'redo' then
-  local top = redis.call('LINDEX', ARGV[12] == 'undo' and KEYS[5] or KEYS[6], -1)
+if operation == 'undo' or operation == 'redo' then
+  local top = redis.call('LINDEX', operation == 'undo' and KEYS[5] or KEYS[6], -1)
   if not top then return {3} end
   local top_version
   top_version, top_size = parsed(top)
   if top_version ~= ARGV[13] then return {3} end
 end
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 -- Phase B: append.
 local added = redis.pcall('XADD', KEYS[2], ARGV[4] .. '-0', 'r', ARGV[6], 'd', ARGV[7])
@@ -92,26 +108,20 @@ if ARGV[11] ~= '' then
   redis.call('PERSIST', KEYS[12])
   redis.call('UNLINK', KEYS[3])
 end
-local own = {'v', ARGV[4], 'd', ARGV[5], 'c', ARGV[8], 's', ARGV[9], 'la', string.format('%.0f', now)}
-local function set(field, value)
-  own[#own + 1] = field
-  own[#own + 1] = value
-end
-if generation ~= ARGV[10] then set('g', generation) end
 spread('HSET', KEYS[1], fields)
 spread('HSET', KEYS[11], attached)
 spread('HDEL', KEYS[11], detached)
 
-local dropped = 0
-if ARGV[12] ~= 'none' then
-  if ARGV[12] == 'clear' then
+local dropped, stacks = 0, head[6]
+if operation ~= 'none' then
+  if operation == 'clear' then
     redis.call('UNLINK', KEYS[5], KEYS[6], KEYS[7], KEYS[8])
     undos, redos, undo_bytes, redo_bytes = 0, 0, 0, 0
-  elseif ARGV[12] == 'redo' then
+  elseif operation == 'redo' then
     redis.call('RPOP', KEYS[6])
     redis.call('HDEL', KEYS[8], ARGV[13])
     redos, redo_bytes = redos - 1, redo_bytes - top_size
-  elseif ARGV[12] == 'undo' then
+  elseif operation == 'undo' then
     redis.call('RPOP', KEYS[5])
     redis.call('HDEL', KEYS[7], ARGV[13])
     redis.call('RPUSH', KEYS[6], ARGV[14])
@@ -121,17 +131,17 @@ if ARGV[12] ~= 'none' then
     redis.call('UNLINK', KEYS[6], KEYS[8])
     redos, redo_bytes = 0, 0
   end
-  if ARGV[12] == 'push' or ARGV[12] == 'redo' then
+  if operation == 'push' or operation == 'redo' then
     redis.call('RPUSH', KEYS[5], ARGV[14])
     redis.call('HSET', KEYS[7], ARGV[13], ARGV[15])
     undos, undo_bytes = undos + 1, undo_bytes + #ARGV[15]
   end
   local depth, most = tonumber(ARGV[16]), tonumber(ARGV[17])
   local function drop(list, data)
-    local v, size = parsed(redis.call('LPOP', list))
+    local v, bytes = parsed(redis.call('LPOP', list))
     redis.call('HDEL', data, v)
     dropped = dropped + 1
-    return size
+    return bytes
   end
   while undos > 0 and (undos > depth or undo_bytes + redo_bytes > most) do
     undo_bytes, undos = undo_bytes - drop(KEYS[5], KEYS[7]), undos - 1
@@ -139,43 +149,36 @@ if ARGV[12] ~= 'none' then
   while redos > 0 and (redos > depth or undo_bytes + redo_bytes > most) do
     redo_bytes, redos = redo_bytes - drop(KEYS[6], KEYS[8]), redos - 1
   end
-  set('w', string.format('%d %d %d %d %d', undos, redos, undo_bytes, redo_bytes, truncated + dropped))
+  stacks = string.format('%d %d %d %d %d', undos, redos, undo_bytes, redo_bytes, truncated + dropped)
 end
 
 -- Two generations of idempotency records: the current one until it holds 10,000 or is a day old, and the one before.
 if ARGV[18] ~= '' then
-  local current, since = numbers(head[8])
   if redis.call('HLEN', KEYS[9 + current]) >= 10000 or now - since >= 86400000 then
     current = 1 - current
     redis.call('UNLINK', KEYS[9 + current])
-    set('i', string.format('%d %.0f', current, now))
+    redis.call('HSET', KEYS[1], 'i', string.format('%d %d', current, now))
   end
   redis.call('HSET', KEYS[9 + current], ARGV[18], ARGV[19])
 end
 
--- A mark closes a segment of the log: 64 commits or 1 MiB. Whole segments are cut, a few at a time, so that the work of
--- one commit is bounded; the segment of the new record never is.
-local size = #ARGV[6] + #ARGV[7]
-log_bytes, open_bytes = log_bytes + size, open_bytes + size
-if version - newest >= 64 or open_bytes >= 1048576 then
-  redis.call('RPUSH', KEYS[4], string.format('%.0f %.0f %.0f', version, now, open_bytes))
+if closes then
+  redis.call('RPUSH', KEYS[4], string.format('%d %d %d', version, now, open_bytes))
   if oldest == 0 then oldest, oldest_ms, oldest_bytes = version, now, open_bytes end
   newest, open_bytes = version, 0
 end
-local keep, age, most = tonumber(ARGV[20]), tonumber(ARGV[21]), tonumber(ARGV[22])
 local cuts = 0
-while keep > 0 and cuts < 4 and oldest > 0 and oldest < version
-  and ((version - oldest >= keep and now - oldest_ms >= age) or log_bytes > most) do
+while cuts < 4 and cuttable() do
   first, log_bytes, cuts = oldest + 1, log_bytes - oldest_bytes, cuts + 1
-  redis.call('XTRIM', KEYS[2], 'MINID', '=', string.format('%.0f-0', first))
+  redis.call('XTRIM', KEYS[2], 'MINID', '=', string.format('%d-0', first))
   redis.call('LPOP', KEYS[4])
-  local mark = redis.call('LINDEX', KEYS[4], 0)
-  oldest, oldest_ms, oldest_bytes = 0, 0, 0
-  if mark then oldest, oldest_ms, oldest_bytes = numbers(mark) end
+  oldest, oldest_ms, oldest_bytes = string.match(redis.call('LINDEX', KEYS[4], 0) or '', '^(%d+) (%d+) (%d+)')
+  if not oldest then oldest, oldest_ms, oldest_bytes = 0, 0, 0 end
+  oldest = tonumber(oldest)
 end
-set('k', string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f',
+redis.call('HSET', KEYS[1], 'v', ARGV[4], 'd', ARGV[5], 'g', generation, 'c', ARGV[8], 's', ARGV[9], 'w', stacks,
+  'la', string.format('%d', now), 'k', string.format('%d %d %d %d %d %d %d',
   first, log_bytes, open_bytes, newest, oldest, oldest_ms, oldest_bytes))
-redis.call('HSET', KEYS[1], unpack(own))
 
 -- Phase D: tell. A refusal changes nothing: the log is the truth. In a cluster this is the one line that may want SPUBLISH.
 local published = 1

@@ -9,8 +9,8 @@ if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
 redis.call('ZSCORE', KEYS[3], ARGV[1])
 local clock = redis.call('TIME')
 local now = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
-local created = redis.pcall('HSET', KEYS[1], 'e', ARGV[2], 'v', 0, 'd', ARGV[3], 'c', 0, 's', 0, 'la', now,
-  'w', '0 0 0 0 0', 'k', '1 0 0 0 0 0 0', 'g', 0, 'i', '0 ' .. now, 'gs', 0, 'sv', 0, 'ct', now, unpack(ARGV, 4))
+local created = redis.pcall('HSET', KEYS[1], 'e', ARGV[2], 'v', 0, 'd', ARGV[3], 'g', 0, 'c', 0, 's', 0,
+  'w', '0 0 0 0 0', 'k', '1 0 0 0 0 0 0', 'la', now, 'i', '0 ' .. now, 'gs', 0, 'sv', 0, 'ct', now, unpack(ARGV, 4))
 if type(created) == 'table' and created.err then return created end
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 redis.call('UNLINK', unpack(KEYS, 4))

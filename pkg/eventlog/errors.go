@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -100,7 +101,15 @@ func classify(err error) error {
 // unanswered tells whether a command that failed with err may have been executed all the same.
 func unanswered(err error) bool {
 	var reply redis.Error
-	return err != nil && !errors.As(err, &reply) && !errors.Is(err, redis.ErrPoolTimeout)
+	var network *net.OpError
+	switch {
+	case err == nil, errors.As(err, &reply), errors.Is(err, redis.ErrPoolTimeout):
+		return false
+	case errors.As(err, &network) && network.Op == "dial":
+		return false // there was no connection to send it on
+	default:
+		return true
+	}
 }
 
 // attempts is how often a read is tried when the connection breaks: a pooled connection may have died unnoticed.

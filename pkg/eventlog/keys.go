@@ -3,7 +3,6 @@ package eventlog
 import (
 	"hash/fnv"
 	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -67,16 +66,6 @@ func (k keys) channel() string     { return k.base + "c" }
 
 func (k keys) nodes(generation uint32) string {
 	return k.base + "n:" + strconv.FormatUint(uint64(generation), 10)
-}
-
-// sessionOf is the session whose channel it is.
-func sessionOf(channel string) (uuid.UUID, bool) {
-	rest, ok := strings.CutSuffix(channel, ":c")
-	if !ok || len(rest) < 36 {
-		return uuid.Nil, false
-	}
-	id, err := uuid.Parse(rest[len(rest)-36:])
-	return id, err == nil && keysOf(id).channel() == channel
 }
 
 // entryID is the stream id of a version.

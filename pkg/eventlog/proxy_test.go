@@ -3,7 +3,6 @@ package eventlog_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -26,6 +25,7 @@ type proxy struct {
 	lost     atomic.Int32 // replies lost
 	deaf     atomic.Int32 // connections opened before this many get no more replies, and stay open
 	opened   atomic.Int32
+	drop     atomic.Int32 // requests to be lost
 
 	all sync.WaitGroup
 }
@@ -62,7 +62,7 @@ func (p *proxy) accept(ctx context.Context) {
 		}
 		closeBoth := func() { _ = client.Close(); _ = server.Close() }
 		stop := context.AfterFunc(ctx, closeBoth)
-		p.all.Go(func() { _, _ = io.Copy(server, client); closeBoth() })
+		p.all.Go(func() { p.requests(server, client); closeBoth() })
 		number := p.opened.Add(1)
 		p.all.Go(func() { p.replies(client, server, number); closeBoth(); stop() })
 	}
@@ -70,6 +70,19 @@ func (p *proxy) accept(ctx context.Context) {
 
 // deafen lets no reply through on the connections that there are.
 func (p *proxy) deafen() { p.deaf.Store(p.opened.Load()) }
+
+func (p *proxy) requests(server, client net.Conn) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buf)
+		if err != nil || p.drop.Add(-1) >= 0 {
+			return
+		}
+		if _, err := server.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
 
 func (p *proxy) replies(client, server net.Conn, number int32) {
 	buf := make([]byte, 64<<10)
@@ -133,6 +146,18 @@ func TestACommitWhoseAnswerIsLostIsCommittedOnce(t *testing.T) {
 				t.Errorf("%s, key %t: %d commits in the log, want 2, %v", name, keyed, len(entries), err)
 			}
 		}
+	}
+}
+
+func TestACommitThatNeverArrivedIsCommittedOnce(t *testing.T) {
+	t.Parallel()
+	p, log, w := through(t, eventlog.Config{}, func(*redis.UniversalOptions) {})
+	p.drop.Store(1)
+
+	w.Writes(t, eventlogtest.Image(2, "two"))
+
+	if entries, err := log.Read(t.Context(), w.Session, 0, 10); err != nil || len(entries) != 2 {
+		t.Errorf("%d commits in the log, want 2, %v", len(entries), err)
 	}
 }
 

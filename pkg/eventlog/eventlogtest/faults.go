@@ -95,14 +95,14 @@ func (s suite) keyGenerations(t *testing.T) {
 func furnished(t testing.TB, log *eventlog.Log) *Writer {
 	t.Helper()
 	w := Creates(t, log)
-	for i := range 70 { // enough for a mark
+	for i := range 126 { // one mark is made, and the commit after these and the next makes another
 		c := w.Decides(Image(i, "one"))
 		c.Stack, c.Entry = eventlog.StackPush, eventlog.Entry{Version: w.At.Version + 1, Payload: []byte("inverse")}
 		c.Key = keyed(fmt.Sprint("key ", i))
 		c.Meta.Attachments = map[string][]byte{"doc": []byte("document")}
 		w.Commits(t, c)
 	}
-	c := w.Decides(Gone(69))
+	c := w.Decides(Gone(125))
 	c.Stack, c.Entry = eventlog.StackUndo, eventlog.Entry{Version: w.At.Version, Payload: []byte("redo")}
 	w.Commits(t, c)
 	return w
@@ -151,20 +151,22 @@ func (s suite) torn(t *testing.T) {
 	ctx := t.Context()
 	for what, harm := range map[string]func(key func(string) string) error{
 		"a stream ahead of the head": func(key func(string) string) error {
-			return rdb.XAdd(ctx, &redis.XAddArgs{Stream: key("l"), ID: "72-0", Values: []string{"r", "x", "d", "x"}}).Err()
+			return rdb.XAdd(ctx, &redis.XAddArgs{Stream: key("l"), ID: "128-0", Values: []string{"r", "x", "d", "x"}}).Err()
 		},
 		"a stream ahead of the head with a hole": func(key func(string) string) error {
-			return errors.Join(rdb.XAdd(ctx, &redis.XAddArgs{Stream: key("l"), ID: "99-0", Values: []string{"r", "x", "d", "x"}}).Err(),
+			return errors.Join(rdb.XAdd(ctx, &redis.XAddArgs{Stream: key("l"), ID: "199-0", Values: []string{"r", "x", "d", "x"}}).Err(),
 				rdb.XDel(ctx, key("l"), "1-0").Err())
 		},
-		"a log that lost its tail":      func(key func(string) string) error { return rdb.XDel(ctx, key("l"), "71-0").Err() },
-		"a log that is gone":            func(key func(string) string) error { return rdb.Del(ctx, key("l")).Err() },
-		"a node that is gone":           func(key func(string) string) error { return rdb.HDel(ctx, key("n:0"), string(nodeID(1))).Err() },
-		"nodes that are gone":           func(key func(string) string) error { return rdb.Del(ctx, key("n:0")).Err() },
-		"an undo stack that is gone":    func(key func(string) string) error { return rdb.Del(ctx, key("u")).Err() },
-		"a redo stack that is gone":     func(key func(string) string) error { return rdb.Del(ctx, key("r")).Err() },
-		"undo payloads that are gone":   func(key func(string) string) error { return rdb.Del(ctx, key("xu")).Err() },
-		"a head without a valid digest": func(key func(string) string) error { return rdb.HSet(ctx, key("h"), "d", "none").Err() },
+		"a log that lost its tail":            func(key func(string) string) error { return rdb.XDel(ctx, key("l"), "127-0").Err() },
+		"a log that is gone":                  func(key func(string) string) error { return rdb.Del(ctx, key("l")).Err() },
+		"a node that is gone":                 func(key func(string) string) error { return rdb.HDel(ctx, key("n:0"), string(nodeID(1))).Err() },
+		"nodes that are gone":                 func(key func(string) string) error { return rdb.Del(ctx, key("n:0")).Err() },
+		"an undo stack that is gone":          func(key func(string) string) error { return rdb.Del(ctx, key("u")).Err() },
+		"a redo stack that is gone":           func(key func(string) string) error { return rdb.Del(ctx, key("r")).Err() },
+		"undo payloads that are gone":         func(key func(string) string) error { return rdb.Del(ctx, key("xu")).Err() },
+		"a head without accounts of its log":  func(key func(string) string) error { return rdb.HDel(ctx, key("h"), "k").Err() },
+		"a head with nonsense about its keys": func(key func(string) string) error { return rdb.HSet(ctx, key("h"), "i", "x").Err() },
+		"a head without a valid digest":       func(key func(string) string) error { return rdb.HSet(ctx, key("h"), "d", "none").Err() },
 	} {
 		w := furnished(t, log)
 		must(t, harm(func(suffix string) string { return Key(t, rdb, w.Session, suffix) }))
