@@ -45,7 +45,7 @@ func (s *Server) Upgrade(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	query, err := url.ParseQuery(string(c.Context().QueryArgs().QueryString()))
+	query, err := url.ParseQuery(string(c.Context().URI().QueryString()))
 	if err != nil {
 		return fiber.NewError(fiber.StatusBadRequest, "malformed query")
 	}
