@@ -32,30 +32,31 @@ func (l *look) forked() bool {
 // reading is in flight.
 type barrier struct {
 	timeout time.Duration
-	turn    chan struct{} // holds a token while a reading is in flight
+	group   *sync.WaitGroup // counts the goroutine of a reading
+	turn    chan struct{}   // holds a token while a reading is in flight
 
 	mu   sync.Mutex
 	next *look // not begun yet; nil: nobody waits
 }
 
-func newBarrier(timeout time.Duration) *barrier {
-	return &barrier{timeout: timeout, turn: make(chan struct{}, 1)}
+func newBarrier(timeout time.Duration, group *sync.WaitGroup) *barrier {
+	return &barrier{timeout: timeout, group: group, turn: make(chan struct{}, 1)}
 }
 
-// look waits for a reading that begins after the call. Whoever asks first does it
-// for all; it is bounded by a timeout of its own, because others depend on it.
+// look waits for a reading that begins after the call, for as long as two readings
+// may take. The reading has a goroutine and a timeout of its own, because nobody
+// who shares it may end it for the others.
 func (b *barrier) look(ctx context.Context, read func(context.Context, *look)) (*look, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*b.timeout)
+	defer cancel()
 	b.mu.Lock()
 	l := b.next
-	first := l == nil
-	if first {
+	if l == nil {
 		l = &look{done: make(chan struct{})}
 		b.next = l
+		b.group.Go(func() { b.lead(context.WithoutCancel(ctx), l, read) })
 	}
 	b.mu.Unlock()
-	if first {
-		b.lead(ctx, l, read)
-	}
 	select {
 	case <-l.done:
 		return l, l.err
@@ -71,7 +72,7 @@ func (b *barrier) lead(ctx context.Context, l *look, read func(context.Context, 
 	b.next = nil
 	b.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	defer close(l.done)
 	read(ctx, l)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/wire"
@@ -23,9 +24,11 @@ type outcome struct {
 }
 
 // perform carries out an intent: it decides and commits, again and again while
-// others come first, until the call's deadline. What is not a commit is answered
-// only on a state that was the head after the call began.
-func (l *live) perform(ctx context.Context, in intent, call Call) (Result, error) {
+// others come first, for as long as limit. What is not a commit is answered only on a
+// state that was the head after the call began.
+func (l *live) perform(ctx context.Context, limit time.Duration, in intent, call Call) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	arrived := l.clock.Add(1)
 	if call.Key != "" {
 		for {

@@ -40,7 +40,7 @@ func (s *Service) edit(ctx context.Context, call Call, parse func(seed uuid.UUID
 	s.identify(&call)
 	e := parse(call.CommandID)
 	err = s.within(ctx, func(l *live) error {
-		r, err = l.perform(ctx, e, call)
+		r, err = l.perform(ctx, s.cfg.Deadline, e, call)
 		var broken ruleError
 		if errors.As(err, &broken) {
 			s.metrics.refusals.Inc()
@@ -120,7 +120,7 @@ func (s *Service) moveStack(ctx context.Context, op eventlog.StackOp, req UndoRe
 	}
 	s.identify(&call)
 	err = s.within(ctx, func(l *live) error {
-		r, err = l.perform(ctx, &stackMove{op: op, request: req}, call)
+		r, err = l.perform(ctx, s.cfg.Deadline, &stackMove{op: op, request: req}, call)
 		return err
 	})
 	return r, err

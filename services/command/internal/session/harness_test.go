@@ -31,6 +31,7 @@ type instance struct {
 	log *eventlog.Log
 	rdb redis.UniversalClient
 	ear *ear
+	reg *prometheus.Registry
 }
 
 // ear hears what is published without a version.
@@ -74,10 +75,10 @@ func start(t testing.TB, opts options) *instance {
 	if opts.projects == nil {
 		opts.projects = project.NewRedis(rdb)
 	}
-	i := &instance{t: t, rdb: rdb, log: eventlog.New(rdb, opts.log), ear: &ear{}}
+	i := &instance{t: t, rdb: rdb, log: eventlog.New(rdb, opts.log), ear: &ear{}, reg: prometheus.NewRegistry()}
 	deps := session.Deps{
 		Log: i.log, Templates: templates, Projects: opts.projects, Emitter: i.ear, Now: time.Now,
-		NewID: newID, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		NewID: newID, Logger: slog.New(slog.DiscardHandler), Metrics: i.reg,
 	}
 	if opts.silent {
 		deps.Emitter = nil
@@ -240,3 +241,32 @@ func names(r wire.Record) (list []wire.EventName) {
 
 // unwind is Undo or Redo.
 type unwind = func(context.Context, session.UndoRequest, session.Call) (session.Result, error)
+
+// metric is the value of a counter or a gauge.
+func (i *instance) metric(name string) float64 {
+	i.t.Helper()
+	families, err := i.reg.Gather()
+	must(i.t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			m := f.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	i.t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// eventually waits until ok says yes.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		case <-tick.C:
+		}
+	}
+}

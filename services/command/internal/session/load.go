@@ -105,7 +105,7 @@ func (l *live) replaceBy(ctx context.Context, in *loading, nodes []*graph.Node, 
 	in.staged, in.next.generation = staged, staged.Generation
 	in.next.count, in.next.sum = staged.Count, staged.Sum
 	in.tell()
-	return l.perform(ctx, in, call)
+	return l.perform(ctx, loadTimeout, in, call)
 }
 
 // tell makes the event. A graph that is large as it is stored is not even rendered.

@@ -60,7 +60,7 @@ func (s *Service) CreateProject(ctx context.Context, templateID, name string, ca
 		return Result{}, err
 	}
 	in := &creation{root: root, about: identity{project: s.newID("project", &call), templateID: templateID, template: t}}
-	return s.inNew(ctx, s.newID("project session", &call), func(l *live) (Result, error) { return l.perform(ctx, in, call) })
+	return s.inNew(ctx, s.newID("project session", &call), func(l *live) (Result, error) { return l.perform(ctx, s.cfg.Deadline, in, call) })
 }
 
 // inNew makes a session for what fn does in it.

@@ -14,19 +14,19 @@
 //
 // Goroutines: [Service.Run] sweeps sessions that nobody uses; each session with
 // work to do has one goroutine, its worker, which alone changes its graph and ends
-// when its queue is empty.
+// when its queue is empty; a reading of a session's head, at most one in flight and
+// one waiting, has one. Run waits for them all.
 //
 // There are more than ten files because each holds one step of a command's way
 // (queue, live, plan, encode, commit) or one group of calls.
 package session
 
 import (
+	"container/list"
 	"context"
 	"log/slog"
 	"sync"
 	"time"
-
-	"container/list"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,7 +41,7 @@ import (
 type Config struct {
 	TTL        time.Duration // idle time after which a session without clients is removed; default 24 h, negative: never
 	SweepEvery time.Duration // between two looks for such sessions; default 5 min
-	Deadline   time.Duration // for one command, waiting and retries included; default 2 s
+	Deadline   time.Duration // for one command, waiting and retries included, and for a look at a head; default 2 s
 	Queue      int           // commands that may wait for one session; default 1,024
 	Warm       int           // sessions kept in memory; default 1,024
 	WarmBytes  int64         // their size, about; default 512 MiB
@@ -91,7 +91,7 @@ type Service struct {
 	deps    Deps
 	log     *slog.Logger
 	metrics *metrics
-	workers sync.WaitGroup // of busy sessions
+	workers sync.WaitGroup // goroutines of sessions
 	warm    warm
 }
 
@@ -141,7 +141,7 @@ func (s *Service) open(ctx context.Context) (*live, error) {
 
 func (s *Service) acquire(id uuid.UUID) *live {
 	return s.warm.acquire(id, func() *live {
-		return &live{svc: s, id: id, barrier: newBarrier(s.cfg.Deadline), queue: queue{limit: s.cfg.Queue, group: &s.workers}}
+		return &live{svc: s, id: id, barrier: newBarrier(s.cfg.Deadline, &s.workers), queue: queue{limit: s.cfg.Queue, group: &s.workers}}
 	})
 }
 
