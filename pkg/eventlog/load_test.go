@@ -41,10 +41,10 @@ func TestASessionOf100000NodesLoadsExactlyUnder2000CommitsPerSecond(t *testing.T
 	const nodes = 100_000
 	w := staged(t, log, nodes)
 	ctx, cancel := context.WithCancel(t.Context())
-	var writing sync.WaitGroup
-	writing.Go(func() { writes(t, ctx, w, nodes) })
 	began, first := time.Now(), w.At.Version
 	from := first
+	var writing sync.WaitGroup
+	writing.Go(func() { writes(t, ctx, w, nodes) })
 
 	for range repeats {
 		loaded, err := log.Load(t.Context(), w.Session) // it has compared count and checksum

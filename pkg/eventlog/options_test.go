@@ -18,10 +18,10 @@ func TestARedisURLNamesOneServerAClusterOrSentinels(t *testing.T) {
 		master  string
 		tls     bool
 	}{
-		"redis://127.0.0.1:6379/3":                                     {addrs: []string{"127.0.0.1:6379"}},
-		"rediss://user:secret@redis.example:6380":                      {addrs: []string{"redis.example:6380"}, tls: true},
-		"redis+cluster://a:1?addr=b:2":                                 {addrs: []string{"a:1", "b:2"}, cluster: true},
-		"redis+sentinel://a:1/2?addr=b:2&master_name=primary":          {addrs: []string{"a:1", "b:2"}, master: "primary"},
+		"redis://127.0.0.1:6379/3":                                       {addrs: []string{"127.0.0.1:6379"}},
+		"rediss://user:secret@redis.example:6380":                        {addrs: []string{"redis.example:6380"}, tls: true},
+		"redis+cluster://a:1?addr=b:2":                                   {addrs: []string{"a:1", "b:2"}, cluster: true},
+		"redis+sentinel://a:1/2?addr=b:2&master_name=primary":            {addrs: []string{"a:1", "b:2"}, master: "primary"},
 		"rediss+sentinel://user:secret@a:1?master_name=primary&addr=b:2": {addrs: []string{"a:1", "b:2"}, master: "primary", tls: true},
 	} {
 		got, err := eventlog.Options(url)
