@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// ErrNotFound is wrapped by the error of [Library.Template] when there is no file of that id.
+var ErrNotFound = errors.New("template not found")
+
 //go:embed templates/*.yaml
 var embedded embed.FS
 

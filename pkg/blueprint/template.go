@@ -12,6 +12,7 @@
 package blueprint
 
 import (
+	"crypto/sha1"
 	"encoding/json"
 
 	"github.com/google/uuid"
@@ -120,3 +121,23 @@ func (n *NodeType) Ref() string { return n.ref }
 
 // Ref is the property's id as lower-case UUID text, as nodes store it.
 func (p *Property) Ref() string { return p.ref }
+
+// Stable derives the id of a named thing: the first 16 bytes of SHA-1 of "ns:name", as they are.
+// Version and variant bits are not set, so the result is UUID text but no RFC 9562 UUID. Nothing
+// is protected by the hash: the ids of existing projects are made so.
+func Stable(ns, name string) uuid.UUID {
+	sum := sha1.Sum([]byte(ns + ":" + name))
+
+	return uuid.UUID(sum[:16])
+}
+
+// TypeID is the id of a node type that states none.
+func TypeID(typeKey string) uuid.UUID { return Stable("node_type", typeKey) }
+
+// PropertyID is the id of a property that states none. declared is its id in the file.
+func PropertyID(typeKey, declared string) uuid.UUID { return Stable("property."+typeKey, declared) }
+
+// OptionID is the id of an option that states none.
+func OptionID(typeKey, declared, option string) uuid.UUID {
+	return Stable(typeKey+"."+declared, option)
+}

@@ -1,6 +1,10 @@
 package loadgraph
 
-import "github.com/google/uuid"
+import (
+	"errors"
+
+	"github.com/google/uuid"
+)
 
 // entry is one node as the body has it.
 type entry struct {
@@ -107,8 +111,8 @@ func (f *fields) child() error {
 
 // blame names the node in an error that names none, if its id has been read.
 func (f *fields) blame(err error) error {
-	refusal, ok := err.(*Refusal) //nolint:errorlint // It has not been wrapped.
-	if !ok || len(refusal.Nodes) > 0 || f.id.empty() {
+	var refusal *Refusal
+	if !errors.As(err, &refusal) || len(refusal.Nodes) > 0 || f.id.empty() {
 		return err
 	}
 

@@ -113,7 +113,7 @@ func Open(url string, rdb redis.UniversalClient) (Store, error) {
 		return nil, errors.New("project: redis: needs a Redis client")
 	}
 
-	return nil, fmt.Errorf("project: %q is not sqlite:FILE, sqlite::memory: or redis:", url)
+	return nil, fmt.Errorf("project: the address must be redis: or sqlite::memory: or sqlite:FILE, not %q", url)
 }
 
 // clamp brings the limit of a page into its range.

@@ -33,32 +33,39 @@ func open(t *testing.T, url string, rdb redis.UniversalClient) project.Store {
 
 func TestAFileKeepsProjects(t *testing.T) {
 	t.Parallel()
-	projecttest.Run(t, func(t *testing.T) project.Store {
-		return open(t, "sqlite:"+filepath.Join(t.TempDir(), "a #1 file?%.db"), nil)
+	dir := t.TempDir()
+	var files atomic.Int32
+	projecttest.Run(t, func() (project.Store, error) {
+		return project.Open(fmt.Sprintf("sqlite:%s/a #%d file?%%.db", dir, files.Add(1)), nil)
 	})
 }
 
 func TestMemoryKeepsProjects(t *testing.T) {
 	t.Parallel()
-	projecttest.Run(t, func(t *testing.T) project.Store { return open(t, "sqlite::memory:", nil) })
+	projecttest.Run(t, func() (project.Store, error) { return project.Open("sqlite::memory:", nil) })
 }
 
 func TestMiniredisKeepsProjects(t *testing.T) {
 	t.Parallel()
-	projecttest.Run(t, func(t *testing.T) project.Store {
-		return open(t, "redis:", redistest.Client(t, "redis://"+miniredis.RunT(t).Addr()))
-	})
+	projecttest.Run(t, databases(t, miniredis.RunT(t).Addr()))
 }
 
 func TestRedisKeepsProjects(t *testing.T) {
 	t.Parallel()
-	server := redistest.Server(t)
-	var databases atomic.Int32 // The suite counts projects, so each of its tests has a database of its own.
-	projecttest.Run(t, func(t *testing.T) project.Store {
-		url := fmt.Sprintf("redis://%s/%d", server.Addr(), databases.Add(1)-1)
+	projecttest.Run(t, databases(t, redistest.Server(t).Addr()))
+}
 
-		return open(t, "redis:", redistest.Client(t, url))
-	})
+// databases gives each test of the suite a database of its own, because it counts projects.
+func databases(t *testing.T, addr string) func() (project.Store, error) {
+	t.Helper()
+	clients := make(chan redis.UniversalClient, 16)
+	for db := range cap(clients) {
+		clients <- redistest.Client(t, fmt.Sprintf("redis://%s/%d", addr, db))
+	}
+
+	close(clients)
+
+	return func() (project.Store, error) { return project.Open("redis:", <-clients) } // nil when used up: refused
 }
 
 func TestAFileOutlivesTheStoreThatWroteIt(t *testing.T) {

@@ -144,7 +144,7 @@ func (s *SQLite) List(ctx context.Context, cursor string, limit int) (Page, erro
 	if err != nil {
 		return Page{}, unavailable("list", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what went wrong.
+	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong.
 	var found []Summary
 	for rows.Next() {
 		summary, err := s.scan(rows)

@@ -19,40 +19,51 @@ import (
 )
 
 // Run tests the stores that open makes. Each call must give an empty one, which is closed by
-// the suite.
-func Run(t *testing.T, open func(t *testing.T) project.Store) {
+// the suite; the calls come from several goroutines.
+func Run(t *testing.T, open func() (project.Store, error)) {
+	t.Helper()
 	for _, c := range []struct {
 		name string
-		test func(t *testing.T, s project.Store)
+		test func(suite)
 	}{
-		{"what was saved is read back exactly", readBack},
-		{"an unknown project is not found", unknown},
-		{"a newer save replaces an older one", newer},
-		{"an older save never replaces a newer one", older},
-		{"a save of another epoch replaces what is stored", otherEpoch},
-		{"a save of the same version on another branch replaces what is stored", otherBranch},
-		{"a stored state that is known to be off the branch is replaced", offBranch},
-		{"another state than the one named as off the branch stays", notOver},
-		{"the greatest versions are told apart", greatVersions},
-		{"of saves in any order the newest stays", race},
-		{"a deleted project is gone and may be saved again", deleted},
-		{"the list is sorted, complete and comes in pages", list},
-		{"limits are brought into range", limits},
-		{"a page goes on behind a project that was deleted", deletedCursor},
-		{"a large project is kept whole", large},
+		{"what was saved is read back exactly", suite.readBack},
+		{"an unknown project is not found", suite.unknown},
+		{"a newer save replaces an older one", suite.newer},
+		{"an older save never replaces a newer one", suite.older},
+		{"a save of another epoch replaces what is stored", suite.otherEpoch},
+		{"a save of the same version on another branch replaces what is stored", suite.otherBranch},
+		{"a stored state that is known to be off the branch is replaced", suite.offBranch},
+		{"another state than the one named as off the branch stays", suite.notOver},
+		{"the greatest versions are told apart", suite.greatVersions},
+		{"of saves in any order the newest stays", suite.race},
+		{"a deleted project is gone and may be saved again", suite.deleted},
+		{"the list is sorted, complete and comes in pages", suite.list},
+		{"limits are brought into range", suite.limits},
+		{"a page goes on behind a project that was deleted", suite.deletedCursor},
+		{"a large project is kept whole", suite.large},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t)
+			store, err := open()
+			if err != nil {
+				t.Fatalf("open: %v", err)
+			}
 			t.Cleanup(func() {
-				if err := s.Close(); err != nil {
+				if err := store.Close(); err != nil {
 					t.Errorf("Close: %v", err)
 				}
 			})
 
-			c.test(t, s)
+			c.test(suite{T: t, store: store})
 		})
 	}
+}
+
+// suite is one test and the store that it has for itself.
+type suite struct {
+	*testing.T
+
+	store project.Store
 }
 
 // at is a position whose digest belongs to the version and the branch.
@@ -75,7 +86,7 @@ func sample(id uuid.UUID, p wire.Position) project.Project {
 	}
 }
 
-func newID(t *testing.T) uuid.UUID {
+func (t suite) newID() uuid.UUID {
 	t.Helper()
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -85,17 +96,17 @@ func newID(t *testing.T) uuid.UUID {
 	return id
 }
 
-func save(t *testing.T, s project.Store, p project.Project) {
+func (t suite) save(p project.Project) {
 	t.Helper()
-	if err := s.Save(t.Context(), p, wire.Position{}); err != nil {
+	if err := t.store.Save(t.Context(), p, wire.Position{}); err != nil {
 		t.Fatalf("Save: %v", err)
 	}
 }
 
 // holds checks that the store has exactly this project.
-func holds(t *testing.T, s project.Store, want project.Project) {
+func (t suite) holds(want project.Project) {
 	t.Helper()
-	got, err := s.Get(t.Context(), want.ID)
+	got, err := t.store.Get(t.Context(), want.ID)
 	if err != nil {
 		t.Fatalf("Get: %v", err)
 	}
@@ -104,115 +115,115 @@ func holds(t *testing.T, s project.Store, want project.Project) {
 	}
 }
 
-func readBack(t *testing.T, s project.Store) {
-	p := sample(newID(t), at(7, 42, 'a'))
-	bare := project.Project{Summary: project.Summary{ID: newID(t), Position: at(1<<63+5, 0, 'a'), SavedAt: time.UnixMilli(0).UTC()}, Nodes: []wire.Image{}}
+func (t suite) readBack() {
+	p := sample(t.newID(), at(7, 42, 'a'))
+	bare := project.Project{Summary: project.Summary{ID: t.newID(), Position: at(1<<63+5, 0, 'a'), SavedAt: time.UnixMilli(0).UTC()}, Nodes: []wire.Image{}}
 
-	save(t, s, p)
-	save(t, s, bare)
+	t.save(p)
+	t.save(bare)
 
-	holds(t, s, p)
-	holds(t, s, bare)
+	t.holds(p)
+	t.holds(bare)
 }
 
-func unknown(t *testing.T, s project.Store) {
-	if _, err := s.Get(t.Context(), newID(t)); !errors.Is(err, project.ErrNotFound) || errors.Is(err, project.ErrUnavailable) {
+func (t suite) unknown() {
+	if _, err := t.store.Get(t.Context(), t.newID()); !errors.Is(err, project.ErrNotFound) || errors.Is(err, project.ErrUnavailable) {
 		t.Errorf("Get: %v", err)
 	}
-	if err := s.Delete(t.Context(), newID(t)); !errors.Is(err, project.ErrNotFound) {
+	if err := t.store.Delete(t.Context(), t.newID()); !errors.Is(err, project.ErrNotFound) {
 		t.Errorf("Delete: %v", err)
 	}
 }
 
-func newer(t *testing.T, s project.Store) {
-	id := newID(t)
-	save(t, s, sample(id, at(7, 9, 'a')))
+func (t suite) newer() {
+	id := t.newID()
+	t.save(sample(id, at(7, 9, 'a')))
 
-	save(t, s, sample(id, at(7, 10, 'a')))
+	t.save(sample(id, at(7, 10, 'a')))
 
-	holds(t, s, sample(id, at(7, 10, 'a')))
+	t.holds(sample(id, at(7, 10, 'a')))
 	renamed := sample(id, at(7, 10, 'a'))
 	renamed.Name = "the same state again"
-	save(t, s, renamed)
-	holds(t, s, renamed)
+	t.save(renamed)
+	t.holds(renamed)
 }
 
 // refused checks that a save is left out because of the stored position.
-func refused(t *testing.T, s project.Store, p project.Project, over, stored wire.Position) {
+func (t suite) refused(p project.Project, over, stored wire.Position) {
 	t.Helper()
-	err := s.Save(t.Context(), p, over)
+	err := t.store.Save(t.Context(), p, over)
 	var newerErr *project.NewerError
 	if !errors.As(err, &newerErr) || newerErr.Stored != stored || !strings.Contains(err.Error(), stored.String()) {
 		t.Errorf("got %v, want the stored position %s", err, stored)
 	}
 }
 
-func older(t *testing.T, s project.Store) {
-	id := newID(t)
-	save(t, s, sample(id, at(7, 10, 'a')))
+func (t suite) older() {
+	id := t.newID()
+	t.save(sample(id, at(7, 10, 'a')))
 
-	refused(t, s, sample(id, at(7, 9, 'a')), wire.Position{}, at(7, 10, 'a'))
+	t.refused(sample(id, at(7, 9, 'a')), wire.Position{}, at(7, 10, 'a'))
 
-	holds(t, s, sample(id, at(7, 10, 'a')))
+	t.holds(sample(id, at(7, 10, 'a')))
 }
 
-func otherEpoch(t *testing.T, s project.Store) {
-	id := newID(t)
-	save(t, s, sample(id, at(7, 1000, 'a')))
+func (t suite) otherEpoch() {
+	id := t.newID()
+	t.save(sample(id, at(7, 1000, 'a')))
 
-	save(t, s, sample(id, at(8, 1, 'a')))
+	t.save(sample(id, at(8, 1, 'a')))
 
-	holds(t, s, sample(id, at(8, 1, 'a')))
+	t.holds(sample(id, at(8, 1, 'a')))
 }
 
-func otherBranch(t *testing.T, s project.Store) {
-	id := newID(t)
-	save(t, s, sample(id, at(7, 10, 'a')))
+func (t suite) otherBranch() {
+	id := t.newID()
+	t.save(sample(id, at(7, 10, 'a')))
 
-	save(t, s, sample(id, at(7, 10, 'b')))
+	t.save(sample(id, at(7, 10, 'b')))
 
-	holds(t, s, sample(id, at(7, 10, 'b')))
+	t.holds(sample(id, at(7, 10, 'b')))
 }
 
-func offBranch(t *testing.T, s project.Store) {
-	id := newID(t)
-	save(t, s, sample(id, at(7, 10, 'a')))
+func (t suite) offBranch() {
+	id := t.newID()
+	t.save(sample(id, at(7, 10, 'a')))
 
-	if err := s.Save(t.Context(), sample(id, at(7, 8, 'b')), at(7, 10, 'a')); err != nil {
+	if err := t.store.Save(t.Context(), sample(id, at(7, 8, 'b')), at(7, 10, 'a')); err != nil {
 		t.Fatalf("Save: %v", err)
 	}
 
-	holds(t, s, sample(id, at(7, 8, 'b')))
+	t.holds(sample(id, at(7, 8, 'b')))
 }
 
-func notOver(t *testing.T, s project.Store) {
-	id := newID(t)
-	save(t, s, sample(id, at(7, 11, 'b')))
+func (t suite) notOver() {
+	id := t.newID()
+	t.save(sample(id, at(7, 11, 'b')))
 
-	refused(t, s, sample(id, at(7, 8, 'b')), at(7, 10, 'a'), at(7, 11, 'b'))
+	t.refused(sample(id, at(7, 8, 'b')), at(7, 10, 'a'), at(7, 11, 'b'))
 
-	holds(t, s, sample(id, at(7, 11, 'b')))
+	t.holds(sample(id, at(7, 11, 'b')))
 }
 
-func greatVersions(t *testing.T, s project.Store) {
-	id := newID(t)
+func (t suite) greatVersions() {
+	id := t.newID()
 	const great = 1<<53 + 1
-	save(t, s, sample(id, at(7, great, 'a')))
+	t.save(sample(id, at(7, great, 'a')))
 
-	refused(t, s, sample(id, at(7, great-1, 'a')), wire.Position{}, at(7, great, 'a'))
-	refused(t, s, sample(id, at(7, 99, 'a')), wire.Position{}, at(7, great, 'a'))
-	save(t, s, sample(id, at(7, great+1, 'a')))
+	t.refused(sample(id, at(7, great-1, 'a')), wire.Position{}, at(7, great, 'a'))
+	t.refused(sample(id, at(7, 99, 'a')), wire.Position{}, at(7, great, 'a'))
+	t.save(sample(id, at(7, great+1, 'a')))
 
-	holds(t, s, sample(id, at(7, great+1, 'a')))
+	t.holds(sample(id, at(7, great+1, 'a')))
 }
 
-func race(t *testing.T, s project.Store) {
-	id := newID(t)
+func (t suite) race() {
+	id := t.newID()
 	const last = 20
 	var writers sync.WaitGroup
 	for v := range uint64(last) {
 		writers.Go(func() {
-			err := s.Save(t.Context(), sample(id, at(7, v+1, 'a')), wire.Position{})
+			err := t.store.Save(t.Context(), sample(id, at(7, v+1, 'a')), wire.Position{})
 			var newerErr *project.NewerError
 			if err != nil && (!errors.As(err, &newerErr) || newerErr.Stored.Version <= v+1) {
 				t.Errorf("saving %d: %v", v+1, err)
@@ -221,40 +232,40 @@ func race(t *testing.T, s project.Store) {
 	}
 	writers.Wait()
 
-	holds(t, s, sample(id, at(7, last, 'a')))
+	t.holds(sample(id, at(7, last, 'a')))
 }
 
-func deleted(t *testing.T, s project.Store) {
-	id := newID(t)
-	save(t, s, sample(id, at(7, 10, 'a')))
+func (t suite) deleted() {
+	id := t.newID()
+	t.save(sample(id, at(7, 10, 'a')))
 
-	if err := s.Delete(t.Context(), id); err != nil {
+	if err := t.store.Delete(t.Context(), id); err != nil {
 		t.Fatalf("Delete: %v", err)
 	}
 
-	if _, err := s.Get(t.Context(), id); !errors.Is(err, project.ErrNotFound) {
+	if _, err := t.store.Get(t.Context(), id); !errors.Is(err, project.ErrNotFound) {
 		t.Errorf("Get: %v", err)
 	}
-	if page, err := s.List(t.Context(), "", 10); err != nil || page.Total != 0 || len(page.Projects) != 0 || page.Next != "" {
+	if page, err := t.store.List(t.Context(), "", 10); err != nil || page.Total != 0 || len(page.Projects) != 0 || page.Next != "" {
 		t.Errorf("List: %+v, %v", page, err)
 	}
-	save(t, s, sample(id, at(7, 1, 'a')))
-	holds(t, s, sample(id, at(7, 1, 'a')))
+	t.save(sample(id, at(7, 1, 'a')))
+	t.holds(sample(id, at(7, 1, 'a')))
 }
 
-func list(t *testing.T, s project.Store) {
+func (t suite) list() {
 	var want []project.Summary
 	for v := range uint64(7) {
-		p := sample(newID(t), at(7, v, 'a'))
+		p := sample(t.newID(), at(7, v, 'a'))
 		want = append(want, p.Summary)
-		save(t, s, p)
+		t.save(p)
 	}
 	slices.SortFunc(want, func(a, b project.Summary) int { return strings.Compare(a.ID.String(), b.ID.String()) })
 
 	var got []project.Summary
 	var sizes []int
 	for cursor := ""; ; {
-		page, err := s.List(t.Context(), cursor, 3)
+		page, err := t.store.List(t.Context(), cursor, 3)
 		if err != nil {
 			t.Fatalf("List: %v", err)
 		}
@@ -273,55 +284,55 @@ func list(t *testing.T, s project.Store) {
 	if !slices.Equal(sizes, []int{3, 3, 1}) {
 		t.Errorf("pages of %v", sizes)
 	}
-	if page, err := s.List(t.Context(), "", 7); err != nil || len(page.Projects) != 7 || page.Next != "" {
+	if page, err := t.store.List(t.Context(), "", 7); err != nil || len(page.Projects) != 7 || page.Next != "" {
 		t.Errorf("a page of all: %d projects, next %q, %v", len(page.Projects), page.Next, err)
 	}
 }
 
-func limits(t *testing.T, s project.Store) {
+func (t suite) limits() {
 	for v := range uint64(3) {
-		save(t, s, sample(newID(t), at(7, v, 'a')))
+		t.save(sample(t.newID(), at(7, v, 'a')))
 	}
 
 	for _, limit := range []int{-1, 0, project.MaxLimit + 1} {
-		if page, err := s.List(t.Context(), "", limit); err != nil || len(page.Projects) != 3 {
+		if page, err := t.store.List(t.Context(), "", limit); err != nil || len(page.Projects) != 3 {
 			t.Errorf("limit %d: %d projects, %v", limit, len(page.Projects), err)
 		}
 	}
 	for _, cursor := range []string{"z\x00'", "(", "ffffffff-ffff-ffff-ffff-ffffffffffff"} {
-		if _, err := s.List(t.Context(), cursor, 1); err != nil {
+		if _, err := t.store.List(t.Context(), cursor, 1); err != nil {
 			t.Errorf("cursor %q: %v", cursor, err)
 		}
 	}
 }
 
-func deletedCursor(t *testing.T, s project.Store) {
+func (t suite) deletedCursor() {
 	for v := range uint64(3) {
-		save(t, s, sample(newID(t), at(7, v, 'a')))
+		t.save(sample(t.newID(), at(7, v, 'a')))
 	}
-	first, err := s.List(t.Context(), "", 1)
+	first, err := t.store.List(t.Context(), "", 1)
 	if err != nil {
 		t.Fatalf("List: %v", err)
 	}
-	if err := s.Delete(t.Context(), first.Projects[0].ID); err != nil {
+	if err := t.store.Delete(t.Context(), first.Projects[0].ID); err != nil {
 		t.Fatalf("Delete: %v", err)
 	}
 
-	rest, err := s.List(t.Context(), first.Next, 10)
+	rest, err := t.store.List(t.Context(), first.Next, 10)
 
 	if err != nil || len(rest.Projects) != 2 || rest.Total != 2 {
 		t.Errorf("got %+v, %v", rest, err)
 	}
 }
 
-func large(t *testing.T, s project.Store) {
-	p := sample(newID(t), at(7, 10, 'a'))
+func (t suite) large() {
+	p := sample(t.newID(), at(7, 10, 'a'))
 	p.Nodes = nil
 	for i := range 20_000 {
 		p.Nodes = append(p.Nodes, wire.Image{Node: uuid.UUID{1: byte(i), 2: byte(i >> 8)}, Bytes: fmt.Appendf(nil, "%0300d", i)})
 	}
 
-	save(t, s, p)
+	t.save(p)
 
-	holds(t, s, p)
+	t.holds(p)
 }
