@@ -33,12 +33,20 @@ func (s source) Heads(ctx context.Context, sessions []uuid.UUID) ([]wire.Positio
 	return append(first, second...), err
 }
 
+// trimTries bounds how often a read is repeated because the log was trimmed above it meanwhile.
+const trimTries = 3
+
 // Read implements hub.Source.
 func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, error) {
-	entries, err := s.log.Read(ctx, session, from-1, limit)
-	var trimmed *eventlog.TrimmedError
-	if errors.As(err, &trimmed) && trimmed.Oldest > from {
-		entries, err = s.log.Read(ctx, session, trimmed.Oldest-1, limit)
+	var entries []eventlog.LogEntry
+	var err error
+	for range trimTries {
+		entries, err = s.log.Read(ctx, session, from-1, limit)
+		var trimmed *eventlog.TrimmedError
+		if !errors.As(err, &trimmed) || trimmed.Oldest <= from {
+			break
+		}
+		from = trimmed.Oldest
 	}
 	if errors.Is(err, eventlog.ErrAhead) || errors.Is(err, eventlog.ErrNoSession) {
 		return nil, nil // nothing from there on; the head says why

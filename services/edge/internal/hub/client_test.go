@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -200,4 +202,10 @@ func payload(t *testing.T, frame []byte) []byte {
 		t.Fatalf("header says %d bytes, frame has %d", length, len(rest))
 	}
 	return rest
+}
+
+// wait lets time pass and then everything come to rest, so that the test may look at what the room's goroutines wrote.
+func wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

@@ -32,24 +32,24 @@ func TestABranchThatDidNotSurviveIsNoticed(t *testing.T) {
 				defer end()
 				plan := w.create(1)
 				ann := w.joins(t, plan, hub.After{})
-				time.Sleep(time.Second)
+				wait(time.Second)
 				w.commits(plan, 10)
-				time.Sleep(time.Second)
+				wait(time.Second)
 				dead := w.head(plan)
 
 				w.set(func(f *redis) { f.deaf = c.deaf })
 				w.rollback(plan, uint64(10-c.lost))
 				w.commits(plan, c.regrown)
-				time.Sleep(3 * time.Second)
+				wait(3 * time.Second)
 				head := w.head(plan)
 				if s := ann.started(head.Version, false, hub.Fork); s.Position != head {
 					t.Errorf("sent to %v, want %v", s.Position, head)
 				}
 				ben := w.joins(t, plan, behind(dead))
-				time.Sleep(time.Second)
+				wait(time.Second)
 				w.set(func(f *redis) { f.deaf = false })
 				w.commits(plan, 2)
-				time.Sleep(time.Second)
+				wait(time.Second)
 
 				if reason := ben.started(head.Version, false, want(dead.Version > head.Version)).Reason; reason == "" {
 					t.Error("resumed on a dead branch")
@@ -77,12 +77,12 @@ func TestAnotherIncarnationOfTheIdIsAResync(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 		w.commits(plan, 3)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		w.set(func(f *redis) { f.sessions[plan].at.Epoch++; f.sessions[plan].recs = nil })
-		time.Sleep(3 * time.Second)
+		wait(3 * time.Second)
 
 		ann.started(3, false, hub.Epoch)
 	})
@@ -95,17 +95,17 @@ func TestALogTrimmedAboveTheRoomIsAResync(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		w.set(func(f *redis) { f.deaf = true })
 		w.commits(plan, 100)
 		w.trim(plan, 60)
 		w.reconnect()
-		time.Sleep(time.Second)
+		wait(time.Second)
 		ann.started(100, false, hub.Trimmed)
 		w.set(func(f *redis) { f.deaf = false })
 		w.commits(plan, 1)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		ann.saw(101, 101)
 	})
@@ -119,18 +119,18 @@ func TestARefillDuringAForkGivesOneBranchOnly(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 		ann.mu.Lock()
 		ann.paused = true
 		ann.mu.Unlock()
 		w.commits(plan, 300)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		w.set(func(f *redis) { f.deaf = true })
 		w.rollback(plan, 100)
 		w.commits(plan, 50)
 		ann.pause(false) // falls off the ring and asks: version 1…100 are on both branches, 101… are not
-		time.Sleep(5 * time.Second)
+		wait(5 * time.Second)
 
 		ann.started(150, false, hub.Fork)
 		ann.saw(1, 0)

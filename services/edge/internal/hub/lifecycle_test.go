@@ -29,7 +29,7 @@ func TestAnUnknownSessionIsRefused(t *testing.T) {
 
 		ann := w.joins(t, uuid.UUID{1}, hub.After{})
 		ben := w.joins(t, uuid.UUID{1}, bare(0))
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		ann.endedWith(hub.ErrNoSession)
 		ben.endedWith(hub.ErrNoSession)
@@ -46,20 +46,20 @@ func TestADeletedSessionEndsItsClients(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 		w.commits(plan, 2)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		w.send(plan, wire.AppendDeleted(nil, wire.Deleted{Session: plan, Epoch: 99})) // another incarnation
-		time.Sleep(time.Second)
+		wait(time.Second)
 		if ann.ended {
 			t.Error("ended by the deletion of another incarnation")
 		}
 		w.send(plan, wire.AppendDeleted(nil, wire.Deleted{Session: plan, Epoch: w.head(plan).Epoch}))
 		w.forget(plan)
-		time.Sleep(time.Second)
+		wait(time.Second)
 		late := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		ann.saw(1, 2)
 		ann.endedWith(hub.ErrNoSession)
@@ -74,10 +74,10 @@ func TestASessionThatVanishesEndsItsClients(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		w.forget(plan)
-		time.Sleep(3 * time.Second)
+		wait(3 * time.Second)
 
 		ann.endedWith(hub.ErrNoSession)
 	})
@@ -90,24 +90,24 @@ func TestARoomOutlivesItsLastClientForAWhile(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 		ann.sub.Leave()
-		time.Sleep(28 * time.Second)
+		wait(28 * time.Second)
 		w.commits(plan, 3)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		if !w.listens(plan) {
 			t.Error("the room is gone before its time")
 		}
 		before := w.readCount()
 		ben := w.joins(t, plan, behind(w.position(plan, 0)))
-		time.Sleep(time.Second)
+		wait(time.Second)
 		ben.saw(1, 3)
 		if w.readCount() != before {
 			t.Error("a warm room read the log")
 		}
 		ben.sub.Leave()
-		time.Sleep(35 * time.Second)
+		wait(35 * time.Second)
 
 		ann.endedWith(nil)
 		ben.endedWith(nil)
@@ -127,15 +127,15 @@ func TestLeavingStopsTheStream(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann, ben, cid := w.joins(t, plan, hub.After{}), w.joins(t, plan, hub.After{}), w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 		w.commits(plan, 1)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		ann.sub.Leave()
 		ann.sub.Leave()
-		time.Sleep(time.Second)
+		wait(time.Second)
 		w.commits(plan, 1)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		ann.saw(1, 1)
 		ann.endedWith(nil)
@@ -154,7 +154,7 @@ func TestLeavingBeforeTheAnswerWithdrawsTheJoin(t *testing.T) {
 
 		ann := w.joins(t, plan, hub.After{})
 		ann.sub.Leave()
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		ann.endedWith(nil)
 		if len(ann.starts) > 0 {
@@ -172,7 +172,7 @@ func TestAJoinIsRefusedWhenRedisStaysAway(t *testing.T) {
 		w.set(func(f *redis) { f.down = true })
 
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(12 * time.Second)
+		wait(12 * time.Second)
 
 		ann.endedWith(hub.ErrUnavailable)
 	})
@@ -185,15 +185,15 @@ func TestARoomCatchesUpWhenTheLogIsBack(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		w.set(func(f *redis) { f.down, f.deaf = true, true })
 		w.commits(plan, 700)
 		w.reconnect()
-		time.Sleep(5 * time.Second)
+		wait(5 * time.Second)
 		ann.saw(1, 0)
 		w.set(func(f *redis) { f.down = false })
-		time.Sleep(2 * time.Second)
+		wait(2 * time.Second)
 
 		ann.saw(1, 700)
 	})
@@ -205,13 +205,13 @@ func TestAHubThatHasEndedRefuses(t *testing.T) {
 		w, end := start(t, hub.Config{})
 		plan := w.create(1)
 		w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 		end()
 
 		ann := w.joins(t, plan, hub.After{})
 		ben := w.joins(t, uuid.UUID{9}, hub.After{})
 		w.commits(plan, 1)
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		ann.endedWith(hub.ErrUnavailable)
 		ben.endedWith(hub.ErrUnavailable)
@@ -225,11 +225,11 @@ func TestTheRingIsBoundedInBytes(t *testing.T) {
 		defer end()
 		plan := w.create(1)
 		ann := w.joins(t, plan, hub.After{})
-		time.Sleep(time.Second)
+		wait(time.Second)
 
 		for range 100 {
 			w.commit(plan, 1000)
-			time.Sleep(10 * time.Millisecond)
+			wait(10 * time.Millisecond)
 		}
 
 		ann.saw(1, 100)

@@ -27,7 +27,7 @@ func (c *connection) Message(payload []byte) {
 	req, err := parseRequest(payload)
 	if err != nil {
 		c.handler.metrics.requests.WithLabelValues("garbage").Inc()
-		c.refuse(nil, *err)
+		c.refuse(req.id, *err)
 		if req.hopeless {
 			c.conn.Close(wire.CloseProtocol, "not a JSON object")
 		}
