@@ -24,6 +24,12 @@ func send(c *fiber.Ctx, status int, body []byte) error {
 	return nil
 }
 
+// sendObject answers with members that were appended to buffer, each with the comma before it.
+func sendObject(c *fiber.Ctx, status int, members []byte) error {
+	members[0] = '{'
+	return send(c, status, append(members, '}'))
+}
+
 // The append functions write one JSON member with the comma before it; key is written as it is.
 
 func appendID(dst []byte, key string, id uuid.UUID) []byte {

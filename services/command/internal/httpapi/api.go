@@ -27,7 +27,6 @@ type Config struct {
 	Body        int           // bytes of a request body; default 4 MiB
 	LoadBody    int           // bytes of the body of load-graph; default 64 MiB
 	Depth       int           // nested arrays and objects in a body; default 64
-	LoadDepth   int           // the same for load-graph, where two levels are one level of the tree; default 4,096
 	Timeout     time.Duration // for one request; default 10 s
 	LoadTimeout time.Duration // for load-graph and for saving and loading projects; default 60 s
 }
@@ -36,7 +35,6 @@ func (c Config) withDefaults() Config {
 	c.Body = orDefault(c.Body, 4<<20)
 	c.LoadBody = orDefault(c.LoadBody, 64<<20)
 	c.Depth = orDefault(c.Depth, 64)
-	c.LoadDepth = orDefault(c.LoadDepth, 4096)
 	c.Timeout = orDefault(c.Timeout, 10*time.Second)
 	c.LoadTimeout = orDefault(c.LoadTimeout, time.Minute)
 	return c

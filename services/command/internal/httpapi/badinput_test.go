@@ -3,12 +3,16 @@ package httpapi_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/services/command/internal/httpapi"
 )
 
 // Words that give a server away: paths, stacks, Go and Redis.
@@ -56,7 +60,8 @@ func TestBadBodiesAreRefusedClearlyAndChangeNothing(t *testing.T) {
 		{"no type", fmt.Sprintf(`{"session_id":%q,"data":{}}`, p.id), 400, "INVALID_REQUEST"},
 		{"session is a number", `{"session_id":7,"command_type":"CreateNode"}`, 400, "INVALID_REQUEST"},
 		{"type is a list", fmt.Sprintf(`{"session_id":%q,"command_type":[]}`, p.id), 400, "INVALID_REQUEST"},
-		{"data is a text", execute("CreateNode", `"x"`), 400, "INVALID_REQUEST"},
+		{"data is a text", execute("CreateNode", `"x"`), 400, "INVALID_COMMAND"},
+		{"data is a text in an unknown session", fmt.Sprintf(`{"session_id":%q,"command_type":"CreateNode","data":"x"}`, unknown), 404, "INVALID_SESSION"},
 		{"command id is a text", fmt.Sprintf(`{"session_id":%q,"command_type":"CreateNode","command_id":"x"}`, p.id), 400, "INVALID_REQUEST"},
 		{"unknown session", fmt.Sprintf(`{"session_id":%q,"command_type":"CreateNode","data":{}}`, unknown), 404, "INVALID_SESSION"},
 		{"session is no id", `{"session_id":"nonsense","command_type":"CreateNode","data":{}}`, 404, "INVALID_SESSION"},
@@ -146,7 +151,7 @@ func TestEveryRouteRefusesWhatItCannotRead(t *testing.T) {
 		{"POST", "/api/v1/commands/batch", object{"session_id": p.id, "commands": []any{}}, 400, "INVALID_REQUEST"},
 		{"POST", "/api/v1/commands/batch", object{"session_id": p.id, "commands": []any{7}}, 400, "INVALID_REQUEST"},
 		{"POST", "/api/v1/commands/batch", object{"session_id": p.id, "commands": []any{object{"data": object{}}}}, 400, "INVALID_REQUEST"},
-		{"POST", "/api/v1/commands/batch", object{"session_id": p.id, "commands": []any{object{"command_type": "DeleteNode", "data": 1}}}, 400, "INVALID_REQUEST"},
+		{"POST", "/api/v1/commands/batch", object{"session_id": p.id, "commands": []any{object{"command_type": "DeleteNode", "data": 1}}}, 400, "INVALID_COMMAND"},
 		{"POST", "/api/v1/commands/batch", object{"session_id": p.id, "label": 1, "commands": []any{object{"command_type": "DeleteNode"}}}, 400, "INVALID_REQUEST"},
 		{"POST", "/api/v1/commands/batch", object{"session_id": p.id, "commands": make([]object, 1001)}, 400, "INVALID_REQUEST"},
 		{"POST", "/api/v1/projects", object{"template_id": "generic-tree"}, 400, "INVALID_REQUEST"},
@@ -257,4 +262,30 @@ func TestWhatIsNoHTTPIsRefusedAsAProblem(t *testing.T) {
 	if resp.StatusCode < 400 || resp.StatusCode >= 500 || resp.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("got %s %s", resp.Status, resp.Header.Get("Content-Type"))
 	}
+}
+
+// piped hides the length of a body, so that it is sent in chunks.
+type piped struct{ io.Reader }
+
+func TestBodiesBeyondEveryLimitGetAnAnswerToo(t *testing.T) {
+	t.Parallel()
+	p := newPlan(t, startOn(t, "redis://"+miniredis.RunT(t).Addr(), httpapi.Config{Body: 1 << 10, LoadBody: 1 << 20}))
+	for _, chunked := range []bool{false, true} {
+		var body io.Reader = strings.NewReader(`{"graph":"` + strings.Repeat("x", 20<<20) + `"}`)
+		if chunked {
+			body = piped{body}
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+p.path("/load-graph"), body)
+		must(t, err)
+		req.Header.Set("Content-Type", "application/json")
+
+		resp, err := client(t).Do(req)
+
+		must(t, err)
+		text, err := io.ReadAll(resp.Body)
+		if _ = resp.Body.Close(); err != nil || resp.StatusCode != 413 || !strings.Contains(string(text), "PAYLOAD_TOO_LARGE") {
+			t.Errorf("chunked %t: got %s %s, %v", chunked, resp.Status, text, err)
+		}
+	}
+	requireClear(t, "a body above the route's limit", p.send(t, "POST", p.path("/undo"), object{"x": strings.Repeat("x", 2000)}), 413, "PAYLOAD_TOO_LARGE")
 }

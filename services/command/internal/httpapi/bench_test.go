@@ -77,8 +77,8 @@ func BenchmarkCommand(b *testing.B) {
 	rdb := redistest.Client(b, url)
 	s := startOn(b, url, httpapi.Config{})
 	for _, size := range []int{10, 1_000, 100_000} {
-		p, items := bigPlan(b, s, size)
 		b.Run(fmt.Sprintf("nodes=%d", size), func(b *testing.B) {
+			p, items := bigPlan(b, s, size)
 			client := &fasthttp.Client{}
 			rename(b, client, p, items[0], 0) // the graph is warm
 			b.ReportAllocs()
@@ -97,11 +97,11 @@ func BenchmarkCommand(b *testing.B) {
 func BenchmarkThroughput(b *testing.B) {
 	s := startOn(b, redistest.Real(b), httpapi.Config{})
 	for _, sessions := range []int{1, 8} {
-		plans, items := make([]plan, sessions), make([][]string, sessions)
-		for i := range plans {
-			plans[i], items[i] = bigPlan(b, s, 1000)
-		}
 		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
+			plans, items := make([]plan, sessions), make([][]string, sessions)
+			for i := range plans {
+				plans[i], items[i] = bigPlan(b, s, 1000)
+			}
 			client := &fasthttp.Client{MaxConnsPerHost: 256}
 			var count atomic.Int64
 			b.ReportAllocs()

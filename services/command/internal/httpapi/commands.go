@@ -40,31 +40,24 @@ func (a *API) execute(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	data, err := objectOf(body, "data")
-	if err != nil {
-		return err
-	}
 	how, err := a.commandCall(c, body)
 	if err != nil {
 		return err
 	}
-	result, err := a.sessions.Execute(ctx, kind, data, how)
+	result, err := a.sessions.Execute(ctx, kind, dataOf(body), how)
 	if err != nil {
 		return err
 	}
 	return answerCommand(c, result)
 }
 
-// objectOf returns the raw JSON of a field that is an object; a missing one counts as the empty object.
-func objectOf(body jsonbody.Object, field string) ([]byte, error) {
-	raw := body.Raw(field)
-	if raw == nil {
-		return []byte("{}"), nil
+// dataOf returns the raw JSON of a command's data; missing data count as the empty object. What they contain is looked
+// at later: an unknown session comes before a wrong field.
+func dataOf(command jsonbody.Object) []byte {
+	if raw := command.Raw("data"); raw != nil {
+		return raw
 	}
-	if raw[0] != '{' {
-		return nil, &jsonbody.FieldError{Field: field, Want: "an object"}
-	}
-	return raw, nil
+	return []byte("{}")
 }
 
 // commandCall is call with what the Prefer header asks to be in the answer.
@@ -151,11 +144,7 @@ func batchItems(body jsonbody.Object) ([]session.Item, error) {
 		if err != nil || !given || kind == "" {
 			return nil, &jsonbody.FieldError{Field: fmt.Sprintf("commands[%d].command_type", i), Want: "the name of a command"}
 		}
-		data, err := objectOf(command, "data")
-		if err != nil {
-			return nil, &jsonbody.FieldError{Field: fmt.Sprintf("commands[%d].data", i), Want: "an object"}
-		}
-		items[i] = session.Item{Type: kind, Data: data}
+		items[i] = session.Item{Type: kind, Data: dataOf(command)}
 	}
 	return items, nil
 }
@@ -238,13 +227,12 @@ func (a *API) state(c *fiber.Ctx) error {
 		return err
 	}
 	setPosition(c, s.Position)
-	dst := append(buffer(c), `{"success":true`...)
-	dst = appendBool(dst, "undo_available", s.UndoDepth > 0)
+	dst := appendBool(buffer(c), "undo_available", s.UndoDepth > 0)
 	dst = appendBool(dst, "redo_available", s.RedoDepth > 0)
 	dst = appendInt(dst, "history_count", s.UndoDepth)
 	dst = appendStack(appendKey(dst, "undo"), s.Undo)
 	dst = appendStack(appendKey(dst, "redo"), s.Redo)
-	return send(c, fiber.StatusOK, append(dst, '}'))
+	return sendObject(c, fiber.StatusOK, dst)
 }
 
 func appendStack(dst []byte, stack []session.Undone) []byte {

@@ -173,15 +173,14 @@ func (a *API) events(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	dst := appendPosition(append(buffer(c), `{"success":true`...), commits.Head)
-	dst = append(dst, `,"commits":[`...)
+	dst := append(appendPosition(buffer(c), commits.Head), `,"commits":[`...)
 	for i := range commits.Records {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = commits.Records[i].AppendCommitFrame(dst)
 	}
-	return send(c, fiber.StatusOK, append(dst, `]}`...))
+	return sendObject(c, fiber.StatusOK, append(dst, ']'))
 }
 
 // reader reads where the reader of a log stands: a position or a version; nothing means at the beginning.

@@ -33,14 +33,13 @@ func (a *API) loadGraph(c *fiber.Ctx) error {
 		return err
 	}
 	mark(c, r.Position, r.Replayed)
-	dst := appendID(append(buffer(c), `{"success":true`...), "session_id", r.Session)
-	dst = appendID(dst, "project_id", r.Project)
+	dst := appendID(appendID(buffer(c), "session_id", r.Session), "project_id", r.Project)
 	dst = appendGraph(dst, r.Graph, r.Position)
 	dst = appendTextOrNull(dst, "template_id", document.TemplateID)
 	if r.Orphans != nil {
 		dst = appendOrphans(appendKey(dst, "orphan_info"), *r.Orphans)
 	}
-	return send(c, fiber.StatusOK, append(appendPosition(dst, r.Position), '}'))
+	return sendObject(c, fiber.StatusOK, appendPosition(dst, r.Position))
 }
 
 // appendOrphans writes what the template did not know or knew again.

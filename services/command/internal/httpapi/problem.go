@@ -147,6 +147,9 @@ func (a *API) Fail(c *fiber.Ctx, err error) error {
 	case p.Code == wire.Unavailable:
 		a.log.Warn("request could not be answered", "method", c.Method(), "route", c.Route().Path, "err", err)
 	}
+	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
+		drain(c.Context().Conn())
+	}
 	if p.Code.Retryable() {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
 	}

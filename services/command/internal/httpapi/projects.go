@@ -41,10 +41,9 @@ func (a *API) createProject(c *fiber.Ctx) error {
 // answerProject answers with a session that a project was put into.
 func answerProject(c *fiber.Ctx, status int, r session.Result) error {
 	mark(c, r.Position, r.Replayed)
-	dst := appendID(append(buffer(c), `{"success":true`...), "project_id", r.Project)
-	dst = appendID(dst, "session_id", r.Session)
+	dst := appendID(appendID(buffer(c), "project_id", r.Project), "session_id", r.Session)
 	dst = appendGraph(dst, r.Graph, r.Position)
-	return send(c, status, append(appendPosition(dst, r.Position), '}'))
+	return sendObject(c, status, appendPosition(dst, r.Position))
 }
 
 func (a *API) listProjects(c *fiber.Ctx) error {
