@@ -23,7 +23,7 @@ func TestLaterCommandsOfABatchSpeakOfEarlierNodesByTheirRef(t *testing.T) {
 		item("CreateNode", "", data("blueprint_type_id", `"thing"`, "parent_id", `"bath"`, "ref", `"tub"`)),
 		item("UpdateProperty", "", data("node_id", `"tub"`, "property_id", `"name"`, "new_value", `"tub"`)),
 		item("MoveNode", "", data("node_id", `"tub"`, "new_parent_id", 2, "index", `0`)),
-	}, id(50))
+	}, kitSeed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestAStepThatIsRefusedRefusesTheBatchAndIsNamed(t *testing.T) {
 	b, err := graph.ParseBatch([]graph.Item{
 		item("DeleteNode", "", data("node_id", 2)),
 		item("DeleteNode", "", data("node_id", 4)), // went with its parent
-	}, id(50))
+	}, kitSeed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestABatchIsRefusedWhenItCannotBeRead(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 
-			_, err := graph.ParseBatch(test.items, id(50))
+			_, err := graph.ParseBatch(test.items, kitSeed())
 
 			var r *graph.Rejection
 			if !errors.As(err, &r) || r.Reason != test.want {
@@ -105,7 +105,7 @@ func TestWhatABatchCreatesAndDeletesIsNotWritten(t *testing.T) {
 		item("MoveNode", "", data("node_id", 4, "new_parent_id", 3)),
 		item("UpdateProperty", "", data("node_id", 4, "property_id", `"name"`, "new_value", `"torch"`)),
 		item("DeleteNode", "", data("node_id", `"a"`)),
-	}, id(50))
+	}, kitSeed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,12 @@ func TestIdsAreDerivedFromTheSeed(t *testing.T) {
 	if create(id(1)) == create(id(2)) {
 		t.Error("two seeds made one id")
 	}
-	if v := create(id(1)).Version(); v != 5 {
-		t.Errorf("the id has version %d, want 5", v)
+	unordered := uuid.MustParse("6a4c2f10-1234-4abc-8def-0123456789ab")
+	if v := create(unordered).Version(); v != 5 {
+		t.Errorf("from a seed without a time the id has version %d, want 5", v)
+	}
+	ordered := uuid.MustParse("0190a000-0000-7000-8000-0000000000c1")
+	if got := create(ordered); got.Version() != 7 || [6]byte(got[:6]) != [6]byte(ordered[:6]) {
+		t.Errorf("%s does not carry the time of %s", got, ordered)
 	}
 }

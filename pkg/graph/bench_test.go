@@ -48,7 +48,7 @@ func BenchmarkDecide(b *testing.B) {
 				g, buf := forest(b, n), []byte(nil)
 				b.ReportAllocs()
 				for b.Loop() {
-					c, err := graph.ParseCommand(verb.commandType, json.RawMessage(verb.data), id(50))
+					c, err := graph.ParseCommand(verb.commandType, json.RawMessage(verb.data), kitSeed())
 					if err != nil {
 						b.Fatal(err)
 					}

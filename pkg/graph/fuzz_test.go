@@ -16,7 +16,7 @@ func FuzzParseCommand(f *testing.F) {
 	}
 	f.Add("CreateNode", []byte(`{"blueprint_type_id":"x","name":"\ud800","properties":{"a":1e999,"b":{"c":[]}},"index":99999999999999999999}`), false)
 	f.Fuzz(func(t *testing.T, commandType string, data []byte, ruled bool) {
-		c, err := graph.ParseCommand(commandType, data, id(50))
+		c, err := graph.ParseCommand(commandType, data, kitSeed())
 		if err != nil {
 			mustBeRejection(t, err)
 			return
@@ -83,7 +83,7 @@ func FuzzParseImage(f *testing.F) {
 // cannot be taken back.
 func FuzzParseChange(f *testing.F) {
 	for _, verb := range goldenVerbs() {
-		c, err := graph.ParseCommand(verb.commandType, json.RawMessage(verb.data), id(50))
+		c, err := graph.ParseCommand(verb.commandType, json.RawMessage(verb.data), kitSeed())
 		if err != nil {
 			f.Fatal(err)
 		}

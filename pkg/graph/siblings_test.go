@@ -185,7 +185,7 @@ func TestACommandThatTouchesTooMuchIsRefused(t *testing.T) {
 	for _, c := range []graph.Command{
 		graph.DeleteNode{Node: id(1)},
 		graph.Batch{Commands: []graph.Command{
-			graph.ApplyKit{Target: id(2), Kit: id(1), Seed: id(50)},
+			graph.ApplyKit{Target: id(2), Kit: id(1), Seed: kitSeed()},
 			graph.CreateNode{ID: id(3), Type: "list"},
 		}},
 	} {
