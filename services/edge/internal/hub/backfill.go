@@ -39,8 +39,8 @@ type backfill struct {
 }
 
 // Refill asks for the frames after a version that has left the ring. supply is
-// called with the frames of first, first+1, … by another goroutine; no frames mean
-// that the ring should be looked at again. Where the log cannot help, the client's
+// called by the room's goroutine with the frames of first, first+1, …; no frames
+// mean that the ring should be looked at again. Where the log cannot help, the client's
 // Start is called instead. It never blocks.
 func (s *Subscription) Refill(ring *Ring, after uint64, supply func(first uint64, frames [][]byte)) {
 	s.room.ask(request{ring: ring, at: wire.Position{Version: after}, sub: s, supply: supply})
@@ -134,6 +134,27 @@ func (r *Room) trip(waiting []request, c *chunk) ([]request, error) {
 			end++
 		}
 		waiting = slices.Delete(waiting, next, end)
+		r.settled()
+	}
+}
+
+// settled waits until the room's goroutine has carried out what it was asked, so
+// that those who were served can ask for the next chunk before it is read.
+func (r *Room) settled() {
+	done := make(chan struct{})
+	if r.do(func() { close(done) }) {
+		select {
+		case <-done:
+		case <-r.hub.ctx.Done():
+		}
+	}
+}
+
+// supply hands over frames, on the room's goroutine: so they cannot come after the
+// client was sent to another branch.
+func (r *Room) supply(q request, frames [][]byte) {
+	if r.ring == q.ring && !q.sub.over.Load() {
+		q.supply(q.at.Version+1, frames)
 	}
 }
 

@@ -87,7 +87,7 @@ func (r *Room) serve(c *chunk, q request) {
 		for n < len(native) && native[n] != nil {
 			n++
 		}
-		q.supply(q.at.Version+1, native[:n:n])
+		r.do(func() { r.supply(q, native[:n:n]) })
 	}
 }
 

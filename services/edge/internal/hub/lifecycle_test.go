@@ -120,6 +120,22 @@ func TestARoomOutlivesItsLastClientForAWhile(t *testing.T) {
 	})
 }
 
+func TestARoomStaysAsLongAsItHasAClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		wait(5 * time.Minute)
+
+		w.commits(plan, 2)
+		wait(time.Second)
+
+		ann.saw(1, 2)
+	})
+}
+
 func TestLeavingStopsTheStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

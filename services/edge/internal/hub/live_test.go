@@ -125,7 +125,8 @@ func TestARoomThatOpensUnderLoadMissesNothing(t *testing.T) {
 			plan := w.create(1)
 			w.set(func(f *redis) { f.latency = time.Duration(rng.IntN(5000)) * time.Microsecond })
 			ann := w.joins(t, plan, hub.After{})
-			for range 20 {
+			last := 1 + rng.IntN(20)
+			for range last {
 				w.commits(plan, 1)
 				wait(time.Duration(rng.IntN(1000)) * time.Microsecond)
 			}
@@ -134,35 +135,58 @@ func TestARoomThatOpensUnderLoadMissesNothing(t *testing.T) {
 			ann.mu.Lock()
 			from := ann.starts[0].Position.Version
 			ann.mu.Unlock()
-			ann.saw(from+1, 20)
+			ann.saw(from+1, uint64(last))
 		})
 	}
 }
 
 func TestAFullInboxIsSettledFromTheLog(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w, end := start(t, hub.Config{InboxBytes: 4000})
-		defer end()
-		plan := w.create(1)
-		ann := w.joins(t, plan, hub.After{})
-		wait(time.Second)
+	for n := range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			w, end := start(t, hub.Config{InboxBytes: 4000, HeadCheck: time.Hour})
+			defer end()
+			plan := w.create(1)
+			ann := w.joins(t, plan, hub.After{})
+			wait(time.Second)
 
-		w.set(func(f *redis) {
-			f.latency = 50 * time.Millisecond
-			f.fault = func() (int, time.Duration) { return 1, 0 }
+			w.set(func(f *redis) { f.latency, f.deaf = 50*time.Millisecond, true })
+			w.commits(plan, 1)
+			w.set(func(f *redis) { f.deaf = false })
+			for range 100 + n { // the first is a gap: the room reads while the rest piles up
+				w.commits(plan, 1)
+				wait(time.Millisecond)
+			}
+			wait(time.Second)
+
+			ann.saw(1, uint64(101+n))
+			if w.metric(t, "talus_dropped_messages_total", "inbox_full") == 0 {
+				t.Error("no message was dropped: the test shows nothing")
+			}
 		})
-		w.set(func(f *redis) { f.deaf = true })
-		w.commits(plan, 1)
-		w.set(func(f *redis) { f.deaf = false })
-		w.commits(plan, 200) // the first is a gap: the room reads while the rest piles up
-		wait(time.Second)
+	}
+}
 
-		ann.saw(1, 201)
-		if w.metric(t, "talus_dropped_messages_total", "inbox_full") == 0 {
-			t.Error("no message was dropped: the test shows nothing")
-		}
-	})
+// The first commit of a session falls between the two reads that look for it.
+func TestAnEmptyLogThatGrowsIsNoHole(t *testing.T) {
+	t.Parallel()
+	for offset := range 30 {
+		synctest.Test(t, func(t *testing.T) {
+			w, end := start(t, hub.Config{HeadCheck: time.Hour})
+			defer end()
+			plan := w.create(1)
+			ann := w.joins(t, plan, hub.After{})
+			wait(time.Second)
+
+			w.Message(plan, []byte("rubbish")) // makes the room read
+			wait(time.Duration(offset) * 100 * time.Microsecond)
+			w.commits(plan, 1)
+			wait(time.Second)
+
+			ann.started(0, false, "")
+			ann.saw(1, 1)
+		})
+	}
 }
 
 func TestAMessageOfAnotherSessionNeverReachesARoom(t *testing.T) {

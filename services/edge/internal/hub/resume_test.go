@@ -162,8 +162,9 @@ func TestALateJoinUnderLoadNeitherMissesNorRepeats(t *testing.T) {
 			w, end := start(t, hub.Config{RingFrames: 64, Chunk: 50})
 			defer end()
 			w.set(func(f *redis) {
+				faults := rand.New(rand.NewPCG(seed, 4))
 				f.fault = func() (int, time.Duration) {
-					return min(2, rng.IntN(8)), time.Duration(rng.IntN(10)) * time.Millisecond
+					return min(2, faults.IntN(8)), time.Duration(faults.IntN(10)) * time.Millisecond
 				}
 			})
 			plan := w.create(1)
