@@ -21,18 +21,19 @@ type person struct {
 	t       *testing.T
 	session uuid.UUID
 
-	mu      sync.Mutex
-	sub     *hub.Subscription
-	ring    *hub.Ring
-	at      wire.Position // what the next commit must follow
-	asking  bool
-	paused  bool
-	starts  []hub.Start
-	seen    []uint64 // versions, in order
-	events  []string
-	ended   bool
-	err     error
-	refills int
+	mu       sync.Mutex
+	sub      *hub.Subscription
+	ring     *hub.Ring
+	at       wire.Position // what the next commit must follow
+	asking   bool
+	paused   bool
+	starts   []hub.Start
+	seen     []uint64 // versions, in order
+	events   []string
+	eventsAt []uint64 // version that each event found
+	ended    bool
+	err      error
+	refills  int
 }
 
 func (w *world) joins(t *testing.T, session uuid.UUID, after hub.After) *person {
@@ -72,6 +73,7 @@ func (p *person) Event(frame []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, string(payload(p.t, frame)))
+	p.eventsAt = append(p.eventsAt, p.at.Version)
 }
 
 func (p *person) Ended(err error) {
