@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -77,12 +78,12 @@ func get(t *testing.T, url string) (int, string) {
 func TestAnInstanceServesTheAPIItsHealthAndItsMetrics(t *testing.T) {
 	t.Parallel()
 	s := run(t, command.Config{})
-	for path, want := range map[string]string{
-		"/livez": `"ok"`, "/readyz": `"ok"`, "/api/v1/health": `{"status":"ok"}`, "/api/v1/templates": `"generic-tree"`,
-		"/metrics": "talus_http_request_seconds",
+	for _, c := range []struct{ path, want string }{
+		{"/livez", `"ok"`}, {"/readyz", `"ok"`}, {"/api/v1/health", `{"status":"ok"}`}, {"/api/v1/templates", `"generic-tree"`},
+		{"/metrics", `talus_http_request_seconds_count{method="GET",route="/api/v1/health",status="200"} 1`},
 	} {
-		if status, body := get(t, s.URL()+path); status != 200 || !strings.Contains(body, want) {
-			t.Errorf("%s: %d %.200s", path, status, body)
+		if status, body := get(t, s.URL()+c.path); status != 200 || !strings.Contains(body, c.want) {
+			t.Errorf("%s: %d %s", c.path, status, body)
 		}
 	}
 	if status, body := get(t, s.URL()+"/nothing"); status != 404 || !strings.Contains(body, "NOT_FOUND") {
@@ -138,7 +139,8 @@ func TestAStopLetsARequestInProgressEnd(t *testing.T) {
 	if err := errors.Join(err, writer.Close(), <-answered, <-ended); err != nil {
 		t.Error(err)
 	}
-	if _, err := http.Get(s.URL() + "/livez"); err == nil {
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://")); err == nil {
+		_ = conn.Close()
 		t.Error("it still listens")
 	}
 }
@@ -162,8 +164,11 @@ func TestAnInstanceWithoutAListenerIsServedByAnother(t *testing.T) {
 	}
 	resp, err := app.Test(req, 5000)
 
-	if err != nil || resp.StatusCode != http.StatusCreated || service.URL() != "" {
-		t.Errorf("got %v, %v, URL %q", resp, err, service.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = resp.Body.Close(); resp.StatusCode != http.StatusCreated || service.URL() != "" {
+		t.Errorf("got %s, URL %q", resp.Status, service.URL())
 	}
 	cancel()
 	if err := <-ended; err != nil {

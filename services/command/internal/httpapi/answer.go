@@ -98,17 +98,6 @@ func appendOutcome(dst []byte, r session.Result) []byte {
 	return appendBool(dst, "is_dirty", r.Dirty)
 }
 
-// appendUndone writes the command that an undo or redo acted on, or null.
-func appendUndone(dst []byte, u *session.Undone) []byte {
-	if u == nil {
-		return append(dst, "null"...)
-	}
-	dst = render.UUIDOrNull(append(dst, `{"command_id":`...), u.Command)
-	dst = appendText(dst, "command_type", u.Type)
-	dst = strconv.AppendUint(append(dst, `,"version":`...), u.Version, 10)
-	return append(appendTextOrNull(dst, "actor", u.Actor), '}')
-}
-
 // appendEvents writes the events of a commit in the form of the commit frames.
 func appendEvents(dst []byte, events []wire.Event) []byte {
 	dst = append(dst, `,"events":[`...)

@@ -8,6 +8,8 @@
 // "Prefer: return=minimal" does not depend on the graph.
 //
 // It decides nothing about graphs, keeps no state, starts no goroutine and does not check who the caller is.
+//
+// There is one file per part of the contract, which is why the package has more files than most.
 package httpapi
 
 import (

@@ -54,6 +54,7 @@ func written(b *testing.B, rdb redis.UniversalClient) float64 {
 
 // rename makes the request of the benchmarks: a command with a minimal answer.
 func rename(b *testing.B, client *fasthttp.Client, p plan, item string, n int64) {
+	b.Helper()
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)

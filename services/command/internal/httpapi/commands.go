@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -10,12 +9,8 @@ import (
 	"github.com/talus-tally/talus/pkg/graph"
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/command/internal/jsonbody"
-	"github.com/talus-tally/talus/services/command/internal/render"
 	"github.com/talus-tally/talus/services/command/internal/session"
 )
-
-// stateDepth is how many entries of each stack the state shows.
-const stateDepth = 20
 
 func (a *API) execute(c *fiber.Ctx) error {
 	body, err := a.body(c, false)
@@ -163,98 +158,4 @@ func answerBatch(c *fiber.Ctx, items []session.Item, r session.Result) error {
 		dst = append(dst, '}')
 	}
 	return send(c, fiber.StatusOK, append(dst, `]}`...))
-}
-
-func (a *API) undo(c *fiber.Ctx) error { return a.unwind(c, a.sessions.Undo, "undone") }
-
-func (a *API) redo(c *fiber.Ctx) error { return a.unwind(c, a.sessions.Redo, "redone") }
-
-// unwind carries out an undo or a redo; field names what it acted on in the answer.
-func (a *API) unwind(
-	c *fiber.Ctx, do func(context.Context, session.UndoRequest, session.Call) (session.Result, error), field string,
-) error {
-	ctx, err := ofPath(c)
-	if err != nil {
-		return err
-	}
-	body, err := a.body(c, true)
-	if err != nil {
-		return err
-	}
-	request, err := undoRequest(body)
-	if err != nil {
-		return err
-	}
-	how, err := a.commandCall(c, body)
-	if err != nil {
-		return err
-	}
-	r, err := do(ctx, request, how)
-	if err != nil {
-		return err
-	}
-	mark(c, r.Position, r.Replayed)
-	dst := appendUndone(appendKey(appendOutcome(buffer(c), r), field), r.Undone)
-	if r.Events != nil {
-		dst = appendEvents(dst, r.Events)
-	}
-	return send(c, fiber.StatusOK, append(dst, '}'))
-}
-
-func undoRequest(body jsonbody.Object) (session.UndoRequest, error) {
-	scope, given, err := body.Text("scope")
-	if err != nil {
-		return session.UndoRequest{}, err
-	}
-	request := session.UndoRequest{Scope: session.Scope(scope)}
-	if given && request.Scope != session.ScopeSession && request.Scope != session.ScopeActor {
-		return session.UndoRequest{}, &jsonbody.FieldError{Field: "scope", Want: `"session" or "actor"`}
-	}
-	top, given, err := body.Count("expect_top")
-	if given {
-		request.ExpectTop = &top
-	}
-	return request, err
-}
-
-func (a *API) state(c *fiber.Ctx) error {
-	ctx, err := ofRequest(c, c.Query("session_id"))
-	if err != nil {
-		return err
-	}
-	s, err := a.sessions.State(ctx, stateDepth)
-	if err != nil {
-		return err
-	}
-	setPosition(c, s.Position)
-	dst := appendBool(buffer(c), "undo_available", s.UndoDepth > 0)
-	dst = appendBool(dst, "redo_available", s.RedoDepth > 0)
-	dst = appendInt(dst, "history_count", s.UndoDepth)
-	dst = appendStack(appendKey(dst, "undo"), s.Undo)
-	dst = appendStack(appendKey(dst, "redo"), s.Redo)
-	return sendObject(c, fiber.StatusOK, dst)
-}
-
-func appendStack(dst []byte, stack []session.Undone) []byte {
-	dst = append(dst, '[')
-	for i := range stack {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendUndone(dst, &stack[i])
-	}
-	return append(dst, ']')
-}
-
-// appendRelationships writes which node blocks which.
-func appendRelationships(dst []byte, list []session.Relationship) []byte {
-	dst = append(dst, '[')
-	for i, r := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = render.UUID(append(dst, `{"blockedNodeId":`...), r.Blocked)
-		dst = append(render.UUID(append(dst, `,"blockingNodeId":`...), r.Blocking), '}')
-	}
-	return append(dst, ']')
 }

@@ -141,6 +141,7 @@ func (r reply) code() string { return r.str("error", "code") }
 
 // client keeps its connections to itself, so that no test waits for another's.
 func client(t testing.TB) *http.Client {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}

@@ -199,6 +199,19 @@ func (a *API) blocking(c *fiber.Ctx) error {
 	return send(c, fiber.StatusOK, append(appendNow(dst), '}'))
 }
 
+// appendRelationships writes which node blocks which.
+func appendRelationships(dst []byte, list []session.Relationship) []byte {
+	dst = append(dst, '[')
+	for i, r := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = render.UUID(append(dst, `{"blockedNodeId":`...), r.Blocked)
+		dst = append(render.UUID(append(dst, `,"blockingNodeId":`...), r.Blocking), '}')
+	}
+	return append(dst, ']')
+}
+
 // appendNow writes the time of the answer in Unix milliseconds.
 func appendNow(dst []byte) []byte {
 	return wire.AppendNumber(append(dst, ','), "timestamp", uint64(time.Now().UnixMilli()))

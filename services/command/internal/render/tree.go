@@ -80,6 +80,6 @@ func (w *treeWriter) begin(n *graph.Node) {
 	dst, w.keys = members(dst, n.Properties, w.keys)
 	dst = append(dst, `,"metadata":`...)
 	dst, w.keys = members(dst, n.Metadata, w.keys)
-	dst = w.look.append(dst, n)
-	w.out = append(dst, `,"children":[`...)
+	dst = append(w.look.append(dst, n), `,"children":[`...)
+	w.out = dst
 }
