@@ -241,7 +241,7 @@ func TestRunSweepsIdleSessions(t *testing.T) {
 	mini := miniredis.RunT(t) // a Redis of its own: the sweeper takes every session
 	i := start(t, options{
 		url: "redis://" + mini.Addr() + "/0",
-		cfg: session.Config{TTL: time.Millisecond, SweepEvery: 10 * time.Millisecond},
+		cfg: session.Config{TTL: time.Hour, SweepEvery: 10 * time.Millisecond},
 	})
 	edge := uuid.NewString()
 	must(t, i.log.RenewLease(t.Context(), edge))
@@ -250,6 +250,8 @@ func TestRunSweepsIdleSessions(t *testing.T) {
 	must(t, i.log.SetClients(t.Context(), watched.Session, edge, 1))
 	idle, err := i.Create(t.Context(), session.Call{})
 	must(t, err)
+
+	i.later.Store(int64(2 * time.Hour))
 
 	eventually(t, "the idle session is removed", func() bool {
 		_, err := i.Info(session.NewContext(t.Context(), idle.Session))

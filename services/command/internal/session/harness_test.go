@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,11 @@ type instance struct {
 	rdb redis.UniversalClient
 	ear *ear
 	reg *prometheus.Registry
+
+	later atomic.Int64 // how far the instance's clock is ahead
 }
+
+func (i *instance) now() time.Time { return time.Now().Add(time.Duration(i.later.Load())) }
 
 // ear hears what is published without a version.
 type ear struct {
@@ -77,7 +82,7 @@ func start(t testing.TB, opts options) *instance {
 	}
 	i := &instance{t: t, rdb: rdb, log: eventlog.New(rdb, opts.log), ear: &ear{}, reg: prometheus.NewRegistry()}
 	deps := session.Deps{
-		Log: i.log, Templates: templates, Projects: opts.projects, Emitter: i.ear, Now: time.Now,
+		Log: i.log, Templates: templates, Projects: opts.projects, Emitter: i.ear, Now: i.now,
 		NewID: newID, Logger: slog.New(slog.DiscardHandler), Metrics: i.reg,
 	}
 	if opts.silent {

@@ -18,7 +18,7 @@ import (
 )
 
 // document is a flat project: a root and n folders under it. Ids are no UUIDs.
-func document(t *testing.T, n int, extra string) *loadgraph.Document {
+func document(t testing.TB, n int, extra string) *loadgraph.Document {
 	t.Helper()
 	var body strings.Builder
 	body.WriteString(`{"template_id":"generic-tree",` + extra + `"graph":{"nodes":[{"id":"root","type":"tree_root","name":"Estate"}`)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/pkg/graph"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -157,6 +159,56 @@ func TestErrorsSayWhatPeopleNeed(t *testing.T) {
 	} {
 		if err.Error() != want {
 			t.Errorf("got %q, want %q", err.Error(), want)
+		}
+	}
+}
+
+func TestAStateFollowsOnlyItsOwnChain(t *testing.T) {
+	t.Parallel()
+	node := &graph.Node{ID: uuid.MustParse("0190a000-0000-7000-8000-000000000001"), Type: "t", Name: "n", Order: graph.OrderKeys(1)[0]}
+	image := graph.AppendImage(nil, node)
+	base := wire.Position{Epoch: 1, Version: 4, Digest: wire.Digest{4}}
+	entry := func(prev wire.Position, d wire.Delta) eventlog.LogEntry {
+		delta := wire.AppendDelta(nil, d)
+		h := wire.Header{Epoch: prev.Epoch, Version: prev.Version + 1, Prev: prev.Digest}
+		return eventlog.LogEntry{Record: wire.Build(h, nil, nil, delta), Delta: delta}
+	}
+	good := wire.Delta{Count: 1, Sum: wire.ImageHash(node.ID, image), Images: []wire.Image{{Node: node.ID, Bytes: image}}}
+	other, wrongSum, broken, next := base, good, good, good
+	other.Digest[0]++
+	wrongSum.Sum++
+	broken.Images = []wire.Image{{Node: node.ID, Bytes: []byte("?")}}
+	next.Generation++
+	first := entry(base, good)
+	forged := first
+	forged.Delta = wire.AppendDelta(nil, wire.Delta{})
+
+	for name, test := range map[string]struct {
+		entries []eventlog.LogEntry
+		follows bool
+	}{
+		"the next":             {[]eventlog.LogEntry{first}, true},
+		"the next two":         {[]eventlog.LogEntry{first, entry(first.Record.Position(), good)}, true},
+		"one that is known":    {[]eventlog.LogEntry{entry(wire.Position{Epoch: 1, Version: 2}, good), first}, true},
+		"another branch":       {[]eventlog.LogEntry{entry(other, good)}, false},
+		"a gap":                {[]eventlog.LogEntry{entry(first.Record.Position(), good)}, false},
+		"another delta":        {[]eventlog.LogEntry{forged}, false},
+		"a wrong checksum":     {[]eventlog.LogEntry{entry(base, wrongSum)}, false},
+		"a node nobody reads":  {[]eventlog.LogEntry{entry(base, broken)}, false},
+		"another generation":   {[]eventlog.LogEntry{entry(base, next)}, false},
+		"a graph that is gone": {[]eventlog.LogEntry{entry(base, wire.Delta{Replaced: true})}, false},
+	} {
+		st := &state{pos: base, graph: graph.New(), identity: identity{project: node.ID}}
+		s, err := st.steps(test.entries)
+		if (err == nil) != test.follows || (err != nil && !errors.Is(err, errStale)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			st.advance(s)
+			last := test.entries[len(test.entries)-1].Record.Position()
+			if st.pos != last || st.count != 1 || st.bytes != stored(image) || st.graph.Len() != 1 {
+				t.Errorf("%s: the state is at %v with %d nodes", name, st.pos, st.graph.Len())
+			}
 		}
 	}
 }

@@ -232,6 +232,9 @@ func TestAnInstanceFarBehindCatchesUp(t *testing.T) {
 	if h != h2 || at != at2 || at.Version != 302 {
 		t.Errorf("the instances are at %v and %v", at, at2)
 	}
+	if got := behind.metric("talus_session_reloads_total"); got != 0 {
+		t.Errorf("the session was loaded again %v times, want only the log read", got)
+	}
 }
 
 func TestAnInstanceBehindTheLogsBeginningLoadsAgain(t *testing.T) {

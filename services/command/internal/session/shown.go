@@ -13,11 +13,12 @@ type shown struct {
 	last *Body
 }
 
-// body renders the state, which must not change meanwhile.
+// body renders the state, which must not change meanwhile. After a change it is
+// cleared.
 func (s *shown) body(st *state) *Body {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last == nil || s.last.Position != st.pos {
+	if s.last == nil {
 		s.last = &Body{JSON: render.Graph(nil, st.graph, st.template), Position: st.pos, Nodes: st.graph.Len()}
 	}
 	return s.last
