@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
@@ -70,9 +71,10 @@ func (c *Conn) Attach(s Stream, after uint64, first []byte) (Slot, error) {
 		return Slot{}, ErrClosed
 	}
 	slot, err := c.queue.attach(order{job: jobAttach, version: after, frame: first, stream: s}, c.rules.orders, c.rules.orderBytes)
-	if err == nil {
+	switch {
+	case err == nil:
 		c.mark(control)
-	} else if err == ErrOverflow {
+	case errors.Is(err, ErrOverflow):
 		c.overflow()
 	}
 	return slot, err

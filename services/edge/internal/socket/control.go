@@ -148,3 +148,79 @@ func (q *queue) ending() (closure, bool) {
 	}
 	return *q.closure, true
 }
+
+// flushControl carries out the orders of the queue. It returns true if all are done and the stream stands between frames.
+func (c *Conn) flushControl() bool {
+	c.word.clear(control)
+	for {
+		o, ok := c.queue.peek()
+		if !ok {
+			return true
+		}
+		done := c.obey(o)
+		if done {
+			c.queue.drop()
+		}
+		if !done || len(c.rest) > 0 || c.word.has(abort) {
+			c.word.set(control)
+			return false
+		}
+	}
+}
+
+// obey carries out one order. False means that it must be tried again.
+func (c *Conn) obey(o order) bool {
+	s := c.at(o.slot)
+	switch o.job {
+	case jobDetach:
+		if s != nil {
+			*s = slot{}
+			c.queue.free(o.slot.index)
+		}
+	case jobSupply:
+		if s != nil && s.mode == refill {
+			c.supply(s, o)
+		}
+		return true
+	case jobEphemeral:
+		if s != nil && (s.mode != live || !c.put(o.frame)) {
+			s.missed = true
+			c.word.set(missed(o.slot.index))
+		}
+		return true
+	}
+	if len(o.frame) > 0 && !c.put(o.frame) {
+		return false
+	}
+	switch {
+	case o.job == jobAttach:
+		for len(c.slots) <= int(o.slot.index) {
+			c.slots = append(c.slots, slot{})
+		}
+		c.slots[o.slot.index] = slot{stream: o.stream, cursor: o.version, gen: o.slot.gen, mode: late}
+		c.word.set(behind(o.slot.index))
+	case o.job == jobResync && s != nil:
+		*s = slot{stream: o.stream, cursor: o.version, gen: o.slot.gen, mode: late, missed: s.missed}
+		c.word.set(behind(o.slot.index))
+	}
+	return true
+}
+
+// supply gives a slot in refill what the log had.
+func (c *Conn) supply(s *slot, o order) {
+	s.mode = late
+	c.word.set(behind(o.slot.index))
+	if o.version > s.cursor+1 || len(o.frames) == 0 {
+		return
+	}
+	if known := s.cursor + 1 - o.version; known < uint64(len(o.frames)) {
+		s.backlog = o.frames[known:]
+	}
+	var size int
+	for _, f := range s.backlog {
+		size += len(f)
+	}
+	if size > c.rules.backlogBytes {
+		c.tooSlow()
+	}
+}

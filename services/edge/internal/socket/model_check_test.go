@@ -10,21 +10,28 @@ import (
 	"testing"
 )
 
+// reading is what the peer makes of its stream.
+type reading struct {
+	rooms  []roomReading
+	sent   int  // control frames
+	closed bool // the close frame came
+}
+
+type roomReading struct {
+	in    bool
+	at    byte
+	state byte // number of the last ephemeral frame
+	told  bool
+}
+
 // check judges the stream that the peer has read, and that nothing is left to do.
 func (w *world) check() {
-	stream, closed := w.wire, false
-	type follower struct {
-		in       bool
-		at       byte
-		state    byte
-		hasState bool
-	}
-	rooms := make([]follower, len(w.rooms))
-	sent := 0
-	for len(stream) > 0 && !closed {
+	got := reading{rooms: make([]roomReading, len(w.rooms))}
+	stream := w.wire
+	for len(stream) > 0 && !got.closed && w.fault == "" {
 		n := int(stream[0])
-		if stream[0] == 0x88 {
-			n, closed = 2+int(stream[min(1, len(stream)-1)]), true
+		if n == 0x88 {
+			n = 2 + int(stream[min(1, len(stream)-1)])
 		}
 		if n > len(stream) {
 			if !w.gone {
@@ -33,57 +40,65 @@ func (w *world) check() {
 			stream = nil
 			break
 		}
-		f := stream[:n]
+		w.judge(&got, stream[:n])
 		stream = stream[n:]
-		switch {
-		case closed:
-		case n < 4 || n > 6 || slices.ContainsFunc(f[4:], func(b byte) bool { return b != f[3] }):
-			w.faulty("a frame is not whole: %v", f)
-			return
-		case f[1] == 0xC0:
-			if sent++; int(f[3]) != sent {
-				w.faulty("control frame %d came as number %d", f[3], sent)
-			}
-		case int(f[1]) >= len(rooms):
-			w.faulty("a frame of nobody: %v", f)
-			return
-		default:
-			r := &rooms[f[1]]
-			switch {
-			case f[2] == 'j' && !r.in:
-				*r = follower{in: true, at: f[3]}
-			case f[2] == 'l' && r.in:
-				r.in = false
-			case f[2] == 'r' && r.in && f[3] == r.at+1:
-				r.at++
-			case f[2] == 'e' && r.in && (!r.hasState || f[3] >= r.state):
-				r.state, r.hasState = f[3], true
-			default:
-				w.faulty("room %+v got %v", *r, f)
-				return
-			}
-		}
 	}
 	if len(stream) > 0 {
 		w.faulty("bytes after the close frame: %v", stream)
 	}
+	w.judgeEnd(&got)
+}
+
+// judge takes one frame of the stream.
+func (w *world) judge(got *reading, f []byte) {
+	n := len(f)
+	switch {
+	case f[0] == 0x88:
+		got.closed = true
+	case n < 4 || n > 6 || slices.ContainsFunc(f[4:], func(b byte) bool { return b != f[3] }):
+		w.faulty("a frame is not whole: %v", f)
+	case f[1] == 0xC0:
+		if got.sent++; int(f[3]) != got.sent {
+			w.faulty("control frame %d came as number %d", f[3], got.sent)
+		}
+	case int(f[1]) >= len(got.rooms):
+		w.faulty("a frame of nobody: %v", f)
+	default:
+		r := &got.rooms[f[1]]
+		switch {
+		case f[2] == 'j' && !r.in:
+			*r = roomReading{in: true, at: f[3]}
+		case f[2] == 'l' && r.in:
+			r.in = false
+		case f[2] == 'r' && r.in && f[3] == r.at+1:
+			r.at++
+		case f[2] == 'e' && r.in && (!r.told || f[3] >= r.state):
+			r.state, r.told = f[3], true
+		default:
+			w.faulty("room %+v got %v", *r, f)
+		}
+	}
+}
+
+// judgeEnd takes the end state: nobody can go on, so everything must be done.
+func (w *world) judgeEnd(got *reading) {
 	switch {
 	case w.closeAsked && w.gone:
 		if w.ends != 1 || !w.conn.Dead() {
 			w.faulty("the socket was ended %d times", w.ends)
 		}
 	case w.closeAsked:
-		if !closed || !w.shut || w.ends != 0 {
-			w.faulty("STUCK: no orderly close: %v %v %d", closed, w.shut, w.ends)
+		if !got.closed || !w.shut || w.ends != 0 {
+			w.faulty("STUCK: no orderly close: %v %v %d", got.closed, w.shut, w.ends)
 		}
 	default:
-		if sent != w.sends || w.conn.Marks() != 0 {
-			w.faulty("STUCK: %d of %d control frames, word %#x", sent, w.sends, w.conn.Marks())
+		if got.sent != w.sends || w.conn.Marks() != 0 {
+			w.faulty("STUCK: %d of %d control frames, word %#x", got.sent, w.sends, w.conn.Marks())
 		}
 		for i, r := range w.rooms {
-			if f := rooms[i]; !f.in || uint64(f.at) != r.head {
-				w.faulty("STUCK: room %d stands at %+v, its head is %d, word %#x", i, f, r.head, w.conn.Marks())
-			} else if f.hasState && f.state != r.state[3] {
+			if f := got.rooms[i]; !f.in || uint64(f.at) != r.head {
+				w.faulty("STUCK: room %d stands at %+v, its head is %d", i, f, r.head)
+			} else if f.told && f.state != r.state[3] {
 				w.faulty("room %d ends with an old state", i)
 			}
 		}
@@ -115,39 +130,19 @@ var mutants = []struct{ name, file, old, new string }{
 	{"the cursor moves on a full socket", "conn.go", "!c.put(frame) {\n\t\treturn false\n\t}", "!c.put(frame) && !c.word.has(armed) {\n\t\treturn false\n\t}"},
 	{"the mark is cleared after the look", "records.go", "c.word.clear(behind(index))\n\tif int(index) >= len(c.slots) {\n\t\treturn\n\t}", "if int(index) >= len(c.slots) {\n\t\treturn\n\t}\n\tdefer c.word.clear(behind(index))"},
 	{"the generation is not compared", "machine.go", "s.gen == 0 || c.slots[s.index].gen != s.gen", "s.gen == 0"},
-	{"an order is dropped although the socket was full", "machine.go", "if done {\n\t\t\tc.queue.drop()", "if done = true; done {\n\t\t\tc.queue.drop()"},
+	{"an order is dropped although the socket was full", "control.go", "if done {\n\t\t\tc.queue.drop()", "if done = true; done {\n\t\t\tc.queue.drop()"},
 	{"a fan-out writes without the token", "word.go", "return w.bits.CompareAndSwap(0, token)", "return w.bits.Load()&^token == 0"},
 }
 
 func TestTheModelFindsEveryMutantOfTheMachine(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("TALUS_MUTANT") != "" {
-		return // this is a mutant's own run
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
-			source, err := os.ReadFile(m.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if strings.Count(string(source), m.old) != 1 {
-				t.Fatalf("%s does not have %q once", m.file, m.old)
-			}
-			tmp := t.TempDir()
-			changed, overlay := filepath.Join(tmp, m.file), filepath.Join(tmp, "overlay.json")
-			text, _ := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(dir, m.file): changed}})
-			for name, content := range map[string][]byte{changed: []byte(strings.Replace(string(source), m.old, m.new, 1)), overlay: text} {
-				if err := os.WriteFile(name, content, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
+			t.Parallel()
+			overlay := plant(t, m.file, m.old, m.new)
 			cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-vet=off", "-count=1",
 				"-run", "^TestTheMachineDeliversEverythingInEverySchedule$", ".")
-			cmd.Env = append(os.Environ(), "TALUS_MUTANT=1", "GOFLAGS=")
+			cmd.Env = append(os.Environ(), "GOFLAGS=")
 
 			out, err := cmd.CombinedOutput()
 
@@ -157,4 +152,33 @@ func TestTheModelFindsEveryMutantOfTheMachine(t *testing.T) {
 			t.Logf("%.300s", out)
 		})
 	}
+}
+
+// plant writes a copy of a source file of the package with a defect, and an overlay for the go command that uses it.
+func plant(t *testing.T, file, old, defect string) (overlay string) {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(source), old) != 1 {
+		t.Fatalf("%s does not have %q once", file, old)
+	}
+	tmp := t.TempDir()
+	changed, overlay := filepath.Join(tmp, file), filepath.Join(tmp, "overlay.json")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(dir, file): changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), old, defect, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return overlay
 }

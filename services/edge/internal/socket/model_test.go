@@ -35,14 +35,14 @@ type world struct {
 	full     bool // a write was cut short: the next reading is an event
 	event    bool
 
-	handed          []*socket.Conn
-	asked           []func()
-	shut            bool
-	ends            int
-	gone            bool // the end was sudden: the last frame may be cut
-	closeAsked      bool
-	fault           string
-	sends, tellings int
+	handed     []*socket.Conn
+	asked      []func()
+	shut       bool
+	ends       int
+	gone       bool // the end was sudden: the last frame may be cut
+	closeAsked bool
+	fault      string
+	sends      int
 }
 
 func (w *world) faulty(format string, args ...any) {
@@ -147,104 +147,6 @@ func (w *world) read() {
 	}
 }
 
-// modelRoom is a room: a ring, a log, and the rule that all it does to a connection is done by one actor.
-type modelRoom struct {
-	w      *world
-	id     byte
-	ring   [][]byte
-	ringAt []uint64
-	log    [][]byte
-	head   uint64
-	state  []byte
-	slot   socket.Slot
-	joined bool
-}
-
-func (r *modelRoom) Head() uint64 {
-	r.w.pause()
-	h := r.head
-	r.w.pause()
-	return h
-}
-
-func (r *modelRoom) Frame(v uint64) []byte {
-	r.w.pause()
-	if i := v % uint64(len(r.ring)); r.ringAt[i] == v {
-		return r.ring[i]
-	}
-	return nil
-}
-
-func (r *modelRoom) Latest() []byte { r.w.pause(); return r.state }
-
-func (r *modelRoom) Refill(c *socket.Conn, slot socket.Slot, after uint64) {
-	r.w.pause()
-	r.w.asked = append(r.w.asked, func() {
-		first := after + 1
-		if first > 1 && r.w.rnd.IntN(4) == 0 {
-			first-- // one that the slot has already
-		}
-		frames := r.log[first-1:]
-		frames = frames[:r.w.rnd.IntN(len(frames)+1)]
-		c.Supply(slot, first, frames)
-	})
-}
-
-// A frame of the model: its length, who it is of, what it is, a number, padding of its number.
-func modelFrame(length int, of, what byte, number int) []byte {
-	f := []byte{byte(length), of, what, byte(number)}
-	for len(f) < length {
-		f = append(f, byte(number))
-	}
-	return f
-}
-
-// act is the room's life: commits, ephemeral frames, joins and leaves in an order of chance; at the end it is joined.
-func (r *modelRoom) act(steps int) {
-	for i := range steps {
-		r.w.pause()
-		switch k := r.w.rnd.IntN(10); {
-		case k < 6:
-			r.commit()
-		case k < 8:
-			r.state = modelFrame(4+r.w.rnd.IntN(3), r.id, 'e', i)
-			if r.joined {
-				r.w.conn.Ephemeral(r.slot, r.state)
-			}
-		default:
-			r.toggle()
-		}
-	}
-	if !r.joined {
-		r.toggle()
-	}
-}
-
-func (r *modelRoom) commit() {
-	r.head++
-	f := modelFrame(4+r.w.rnd.IntN(3), r.id, 'r', int(r.head))
-	r.log = append(r.log, f)
-	i := r.head % uint64(len(r.ring))
-	r.ring[i], r.ringAt[i] = f, r.head
-	r.w.pause()
-	if r.joined {
-		r.w.conn.Deliver(r.slot, r.head, f)
-	}
-}
-
-func (r *modelRoom) toggle() {
-	if r.joined {
-		r.joined = false
-		r.w.conn.Detach(r.slot, modelFrame(4, r.id, 'l', 0))
-		return
-	}
-	after := r.head - uint64(r.w.rnd.IntN(int(min(r.head, 3))+1))
-	slot, err := r.w.conn.Attach(r, after, modelFrame(4, r.id, 'j', int(after)))
-	if err == nil {
-		r.slot, r.joined = slot, true
-	}
-}
-
 // newWorld draws a configuration and its actors from the seed.
 func newWorld(seed uint64) *world {
 	w := &world{rnd: rand.New(rand.NewPCG(seed, 2))}
@@ -266,6 +168,18 @@ func newWorld(seed uint64) *world {
 			}
 		}
 	})
+	w.populate()
+	switch w.rnd.IntN(4) {
+	case 0:
+		w.spawn(nil, func() { w.end(w.conn.Drain) })
+	case 1:
+		w.spawn(nil, func() { w.end(w.conn.Close) })
+	}
+	return w
+}
+
+// populate adds the actors that every world has.
+func (w *world) populate() {
 	w.serve(func() bool { return w.event }, func() {
 		w.event = false
 		w.pause()
@@ -287,13 +201,6 @@ func newWorld(seed uint64) *world {
 		ask()
 	})
 	w.serve(func() bool { return len(w.kernel) > 0 || w.full }, w.read)
-	switch w.rnd.IntN(4) {
-	case 0:
-		w.spawn(nil, func() { w.end(w.conn.Drain) })
-	case 1:
-		w.spawn(nil, func() { w.end(w.conn.Close) })
-	}
-	return w
 }
 
 // end closes the connection at some moment, and sometimes the peer is gone before that has gone well.

@@ -2,19 +2,13 @@ package socket
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// edges are the events a connection is registered for, once, when it opens.
-const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 const (
 	scratchBytes  = 64 << 10
@@ -233,93 +227,3 @@ func (p *poller) bury() {
 		c = next
 	}
 }
-
-// descriptor is a connection on a socket that is polled.
-type descriptor struct {
-	Conn
-	poller *poller
-	fd     int  // -1 when closed
-	again  bool // stands in the poller's list of those that may have more
-}
-
-// adopt moves a TCP connection from the runtime's care into a poller's: a duplicate of the descriptor stays, and all
-// that belongs to the original is let go. It returns false, with nothing changed, if the descriptor cannot be had.
-func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening) bool {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return false
-	}
-	fd := -1
-	if e := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); e != nil || err != nil {
-		return false
-	}
-	early := buffered(tcp, in)
-	_ = tcp.Close()
-
-	d := &descriptor{poller: s.pollers[fd%len(s.pollers)], fd: fd}
-	s.prepare(&d.Conn, d, s.line, false)
-	d.client = s.handler.Open(&d.Conn, o)
-	d.receive(early)
-	s.registry.publish(&d.Conn)
-	if err := d.poller.watch(fd, place{d.index, d.gen}, edges); err != nil {
-		d.fail(codeOverloaded, err)
-	}
-	d.work()
-	return true
-}
-
-// buffered returns the bytes that came with the upgrade request: in has them, but would wait for more, so the socket
-// is given a deadline that has passed.
-func buffered(tcp *net.TCPConn, in io.Reader) []byte {
-	if err := tcp.SetReadDeadline(time.Unix(1, 0)); err != nil {
-		return nil
-	}
-	var early []byte
-	var buf [512]byte
-	for {
-		n, err := in.Read(buf[:])
-		early = append(early, buf[:n]...)
-		if err != nil || n == 0 {
-			return early
-		}
-	}
-}
-
-func (d *descriptor) write(p []byte) (int, error) {
-	for {
-		n, err := unix.Write(d.fd, p)
-		switch err {
-		case nil:
-			return n, nil
-		case unix.EAGAIN:
-			return 0, nil
-		case unix.EINTR:
-		default:
-			return 0, err
-		}
-	}
-}
-
-func (d *descriptor) writev(ps [][]byte) (int, error) {
-	if len(ps) == 1 {
-		return d.write(ps[0])
-	}
-	for {
-		n, err := unix.Writev(d.fd, ps)
-		switch err {
-		case nil:
-			return n, nil
-		case unix.EAGAIN:
-			return 0, nil
-		case unix.EINTR:
-		default:
-			return 0, err
-		}
-	}
-}
-
-func (d *descriptor) shutWrite() { _ = unix.Shutdown(d.fd, unix.SHUT_WR) }
-
-func (d *descriptor) end() { d.poller.mourn(&d.Conn) }
-
-func (d *descriptor) interrupt() {}

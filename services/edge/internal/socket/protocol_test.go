@@ -15,20 +15,27 @@ var kinds = []struct {
 	blocking bool
 }{{"polled", false}, {"blocking", true}}
 
+// scene is a test on one kind of connection.
+type scene struct {
+	*testing.T
+	cfg socket.Config
+}
+
 // onBoth runs a test for both kinds of connection.
-func onBoth(t *testing.T, test func(t *testing.T, cfg socket.Config)) {
+func onBoth(t *testing.T, test func(on scene)) {
 	t.Helper()
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			test(t, socket.Config{Blocking: k.blocking, Linger: 100 * time.Millisecond})
+			test(scene{t, socket.Config{Blocking: k.blocking, Linger: 100 * time.Millisecond}})
 		})
 	}
 }
 
 func TestMessagesComeBackWhole(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		_, addr := serve(t, cfg, guests{message: echo})
 		c := dial(t, addr, "/ws")
 
@@ -42,7 +49,8 @@ func TestMessagesComeBackWhole(t *testing.T) {
 
 func TestBytesThatCameWithTheUpgradeAreRead(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		_, addr := serve(t, cfg, guests{message: echo})
 		long := strings.Repeat("early", 300)
 		early := append(mask(0x81, long), mask(0x81, "two halves")[:8]...)
@@ -57,7 +65,8 @@ func TestBytesThatCameWithTheUpgradeAreRead(t *testing.T) {
 
 func TestAFrameMayArriveByteByByteAndInFragmentsWithPingsBetween(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		_, addr := serve(t, cfg, guests{message: echo})
 		c := dial(t, addr, "/ws")
 
@@ -104,7 +113,8 @@ func TestBreachesAreClosedWithTheirCode(t *testing.T) {
 		{"close with an unknown code", mask(0x88, "\x00\x01"), 1002},
 		{"close with a reason that is not UTF-8", mask(0x88, "\x03\xe8\xff"), 1007},
 	}
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		cfg.MessageLimit = 1000
 		s, addr := serve(t, cfg, guests{message: echo})
 		for _, tc := range cases {
@@ -122,7 +132,8 @@ func TestBreachesAreClosedWithTheirCode(t *testing.T) {
 
 func TestAClosingHandshakeOfThePeerIsEchoed(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		ended := make(chan error, 3)
 		_, addr := serve(t, cfg, guests{closed: func(_ *socket.Conn, err error) { ended <- err }})
 
@@ -150,7 +161,8 @@ func TestAClosingHandshakeOfThePeerIsEchoed(t *testing.T) {
 
 func TestWhatIsSentBeforeACloseArrivesBeforeIt(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		ended := make(chan error, 1)
 		_, addr := serve(t, cfg, guests{
 			open: func(c *socket.Conn, o socket.Opening) {
@@ -160,7 +172,7 @@ func TestWhatIsSentBeforeACloseArrivesBeforeIt(t *testing.T) {
 			},
 			message: func(*socket.Conn, []byte) { t.Error("a message after Close") },
 			closed: func(c *socket.Conn, err error) {
-				if c.Send(nil) != socket.ErrClosed {
+				if !errors.Is(c.Send(nil), socket.ErrClosed) {
 					t.Error("Send works after the end")
 				}
 				ended <- err
@@ -180,7 +192,8 @@ func TestWhatIsSentBeforeACloseArrivesBeforeIt(t *testing.T) {
 
 func TestASilentPeerIsPingedAndThenDropped(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		cfg.PingEvery, cfg.PongWithin = 200*time.Millisecond, 200*time.Millisecond
 		ended := make(chan error, 1)
 		s, addr := serve(t, cfg, guests{closed: func(_ *socket.Conn, err error) { ended <- err }})

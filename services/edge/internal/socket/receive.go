@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
@@ -43,7 +44,8 @@ func (c *Conn) receive(data []byte) {
 // refuse closes the connection of a peer that broke the protocol.
 func (c *Conn) refuse(err error) {
 	c.rules.count.violations.Add(1)
-	if v, ok := err.(*frame.Violation); ok {
+	var v *frame.Violation
+	if errors.As(err, &v) {
 		c.close(closure{code: v.Code, reason: v.Reason, cause: err})
 	}
 }
@@ -51,6 +53,7 @@ func (c *Conn) refuse(err error) {
 // sink is the connection as the frame reader sees it.
 type sink Conn
 
+// Text implements frame.Sink.
 func (s *sink) Text(payload []byte) {
 	c := (*Conn)(s)
 	if !c.word.has(ended) {
@@ -59,12 +62,15 @@ func (s *sink) Text(payload []byte) {
 	}
 }
 
+// Ping implements frame.Sink: it is answered.
 func (s *sink) Ping(payload []byte) {
 	_ = (*Conn)(s).Send(frame.Append(nil, frame.Pong, payload))
 }
 
+// Pong implements frame.Sink. That bytes came at all is what counts.
 func (s *sink) Pong() {}
 
+// Close implements frame.Sink: it is answered with the same code.
 func (s *sink) Close(code int, reason string) {
 	c := (*Conn)(s)
 	c.deaf = true

@@ -1,6 +1,9 @@
 package socket
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync"
+)
 
 // flushRecords sends what the marked slots have not sent, at most one vectored write of it, in turn. It returns true
 // if the stream stands between two frames and the socket still takes bytes.
@@ -163,4 +166,34 @@ func (c *Conn) flushMissed() bool {
 		}
 	}
 	return ok
+}
+
+// batch is the scratch space of one vectored write.
+type batch struct {
+	frames [][]byte
+	bytes  int
+	runs   []run
+}
+
+// run is a part of a batch: count frames of one slot; head is the ring's head when it was looked at.
+type run struct {
+	slot  uint8
+	count int
+	head  uint64
+}
+
+// batches lends scratch space to whoever does a pass.
+type batches struct{ pool sync.Pool }
+
+func (b *batches) get() *batch {
+	if x, ok := b.pool.Get().(*batch); ok {
+		return x
+	}
+	return &batch{frames: make([][]byte, 0, 64), runs: make([]run, 0, MaxSlots)}
+}
+
+func (b *batches) put(x *batch) {
+	clear(x.frames)
+	x.frames, x.runs, x.bytes = x.frames[:0], x.runs[:0], 0
+	b.pool.Put(x)
 }

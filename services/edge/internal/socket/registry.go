@@ -59,6 +59,19 @@ func (r *registry) remove(c *Conn) {
 	}
 }
 
+// over is the end of a connection: the last thing that is done with it.
+func (r *registry) over(c *Conn) {
+	r.remove(c)
+	if c.reader != nil {
+		c.rules.readers.put(c.reader)
+		c.reader = nil
+	}
+	e, _ := c.queue.ending()
+	c.client.Closed(e.cause)
+	c.rules.count.closed.Add(1)
+	r.done()
+}
+
 // done uncounts a connection: its Client knows that it is over.
 func (r *registry) done() {
 	r.mu.Lock()

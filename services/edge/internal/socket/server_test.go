@@ -9,9 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/gofiber/fiber/v2"
@@ -20,7 +18,8 @@ import (
 
 func TestAWebSocketLibraryTalksToTheServer(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
+	onBoth(t, func(on scene) {
+		t, cfg := on.T, on.cfg
 		cfg.Protocols = []string{"talus.v1.json"}
 		opened := make(chan socket.Opening, 1)
 		ended := make(chan error, 1)
@@ -35,6 +34,9 @@ func TestAWebSocketLibraryTalksToTheServer(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if answer.Body != nil {
+			_ = answer.Body.Close()
 		}
 		c.SetReadLimit(1 << 20)
 
@@ -129,128 +131,6 @@ func TestANegativeLimitIsRefused(t *testing.T) {
 	}
 }
 
-func TestCloseSendsWhatIsPendingAndWaits(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
-		plan := newRoom(t, "plan", 16)
-		var open atomic.Int32
-		s, addr := serve(t, cfg, guests{
-			open:   func(c *socket.Conn, _ socket.Opening) { _, _ = plan.join(c); open.Add(1) },
-			closed: func(c *socket.Conn, _ error) { plan.leave(c); open.Add(-1) },
-		})
-		f := follow(t, dial(t, addr, "/ws"))
-		eventually(t, "it is open", func() bool { return open.Load() == 1 })
-		for range 600 {
-			plan.commit(10_000) // more than the socket takes and the ring holds
-		}
-
-		closed := make(chan error, 1)
-		go func() { closed <- s.Close(context.Background(), 1012, `{"retry_after_ms":5}`) }()
-
-		f.until(map[string]uint64{"plan": 600})
-		f.c.wantsClose(1012)
-		if err := <-closed; err != nil || open.Load() != 0 {
-			t.Errorf("%v with %d open", err, open.Load())
-		}
-	})
-}
-
-func TestCloseDoesNotWaitLongerThanItsContext(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
-		plan := newRoom(t, "plan", 16)
-		opened := make(chan struct{}, 1)
-		s, addr := serve(t, cfg, guests{open: func(c *socket.Conn, _ socket.Opening) { _, _ = plan.join(c); opened <- struct{}{} }})
-		dial(t, addr, "/ws") // and never reads
-		<-opened
-		for range 600 {
-			plan.commit(30_000)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-
-		err := s.Close(ctx, 1012, "")
-
-		if !errors.Is(err, context.DeadlineExceeded) || s.Stats().Connections != 0 {
-			t.Errorf("%v, %+v", err, s.Stats())
-		}
-	})
-}
-
-func TestADrainThatCannotFlushEndsWithoutTheRecords(t *testing.T) {
-	t.Parallel()
-	stuck := newRoom(t, "stuck", 1)
-	stuck.head.Store(5) // a room that never answers a refill, as its log has nothing
-	conns := make(chan *socket.Conn, 1)
-	_, addr := serve(t, socket.Config{StallAfter: 200 * time.Millisecond}, guests{open: func(c *socket.Conn, _ socket.Opening) {
-		_, _ = c.Attach(deaf{stuck}, 1, nil)
-		conns <- c
-	}})
-	c := dial(t, addr, "/ws")
-
-	(<-conns).Drain(1012, "restart")
-
-	c.wantsClose(1012)
-}
-
-// deaf is a room that does not answer refills.
-type deaf struct{ *room }
-
-func (deaf) Refill(*socket.Conn, socket.Slot, uint64) {}
-
-func TestASlotThatFallsOffItsRingTooOftenIsEnded(t *testing.T) {
-	t.Parallel()
-	hopeless := newRoom(t, "hopeless", 1)
-	hopeless.head.Store(5) // its ring has nothing, and its log neither
-	ended := make(chan error, 1)
-	_, addr := serve(t, socket.Config{}, guests{
-		open:   func(c *socket.Conn, _ socket.Opening) { _, _ = c.Attach(hopeless, 1, nil) },
-		closed: func(_ *socket.Conn, err error) { ended <- err },
-	})
-	c := dial(t, addr, "/ws")
-
-	c.wantsClose(4200)
-	_ = c.Close()
-
-	if err := <-ended; err != socket.ErrSlow {
-		t.Errorf("ended with %v", err)
-	}
-}
-
-func TestAResyncPutsASlotOnAnotherBranch(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, cfg socket.Config) {
-		dead, alive := newRoom(t, "dead", 16), newRoom(t, "alive", 16)
-		for range 7 {
-			dead.commit(1)
-			alive.commit(1)
-		}
-		type seat struct {
-			c    *socket.Conn
-			slot socket.Slot
-		}
-		seats := make(chan seat, 1)
-		_, addr := serve(t, cfg, guests{open: func(c *socket.Conn, _ socket.Opening) {
-			slot, _ := c.Attach(dead, 7, nil)
-			seats <- seat{c, slot}
-		}})
-		c := dial(t, addr, "/ws")
-		s := <-seats
-
-		s.c.Resync(s.slot, alive, 5, []byte{0x81, 2, 'r', 's'})
-
-		c.wants(0x81, "rs")
-		c.wants(0x81, "alive 6 x")
-		c.wants(0x81, "alive 7 x")
-		dead.commit(1)
-		alive.mu.Lock()
-		alive.subs[s.c] = s.slot
-		alive.mu.Unlock()
-		alive.commit(1)
-		c.wants(0x81, "alive 8 x")
-	})
-}
-
 // ours counts the goroutines that run code of the package.
 func ours() int {
 	stacks := make([]byte, 4<<20)
@@ -278,8 +158,8 @@ func TestNothingIsLeftWhenAServerHasRun(t *testing.T) {
 				clients = append(clients, dial(t, addr, "/ws"))
 			}
 			eventually(t, "all are open", func() bool { return s.Stats().Connections == 50 })
-			if idle := ours(); idle == 0 || !k.blocking && idle > 5 {
-				t.Errorf("%d goroutines for 50 idle connections", idle)
+			if !k.blocking {
+				eventually(t, "50 idle connections need no goroutine", func() bool { return ours() <= 5 })
 			}
 			plan.commit(10)
 			for _, c := range clients[:25] {

@@ -111,16 +111,3 @@ func (s *Server) prepare(c *Conn, out output, w workers, patient bool) {
 	c.moved.Store(now)
 	c.heard.Store(now)
 }
-
-// over is the end of a connection: the last thing that is done with it.
-func (s *registry) over(c *Conn) {
-	s.remove(c)
-	if c.reader != nil {
-		c.rules.readers.put(c.reader)
-		c.reader = nil
-	}
-	e, _ := c.queue.ending()
-	c.client.Closed(e.cause)
-	c.rules.count.closed.Add(1)
-	s.done()
-}
