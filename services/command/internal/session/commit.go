@@ -30,38 +30,43 @@ func (l *live) perform(ctx context.Context, limit time.Duration, in intent, call
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	arrived := l.clock.Add(1)
-	if call.Key != "" {
-		for {
-			first, err := l.repeats.enter(ctx, call.Key)
-			if err != nil {
-				return Result{}, err
-			}
-			if first {
-				defer l.repeats.leave(call.Key)
-				break
-			}
-			if r, _, err := l.recall(ctx, &call); r != nil || err != nil {
-				return l.replay(ctx, r, &call, err)
-			}
-		}
+	if call.Key == "" {
+		return l.pursue(ctx, in, &call, arrived)
 	}
-	var g goal
 	for {
-		var o outcome
-		err := l.queue.do(ctx, func(ctx context.Context) { o = l.try(ctx, in, &call, g, arrived) })
+		first, err := l.repeats.enter(ctx, call.Key)
 		if err != nil {
 			return Result{}, err
 		}
-		if o.result.Replayed {
-			return l.replay(ctx, &o.result, &call, o.err)
+		if first {
+			defer l.repeats.leave(call.Key)
+			return l.pursue(ctx, in, &call, arrived)
 		}
-		if !o.refused || (o.fresh && call.Key == "") {
+		if r, _, err := l.recall(ctx, &call); r != nil || err != nil {
+			return l.replay(ctx, r, &call, err)
+		}
+	}
+}
+
+// pursue tries an intent until there is an answer that may be given. That takes two
+// tries at most: the second is made on a state that is new enough.
+func (l *live) pursue(ctx context.Context, in intent, call *Call, arrived uint64) (Result, error) {
+	var g goal
+	for {
+		var o outcome
+		err := l.queue.do(ctx, func(ctx context.Context) { o = l.try(ctx, in, call, g, arrived) })
+		switch {
+		case err != nil:
+			return Result{}, err
+		case o.result.Replayed:
+			return l.replay(ctx, &o.result, call, o.err)
+		case !o.refused, o.fresh && call.Key == "":
 			return o.result, o.err
 		}
-		k, r, err := l.recheck(ctx, &call, o.at)
+		k, r, err := l.recheck(ctx, call, o.at)
 		switch {
 		case r != nil || err != nil:
-			return l.replay(ctx, r, &call, err)
+			return l.replay(ctx, r, call, err)
 		case o.fresh || k.head.Position == o.at:
 			return o.result, o.err
 		}
@@ -103,9 +108,6 @@ func remembered(known *eventlog.DuplicateError, call *Call) (Result, error) {
 // try carries out an intent once on the newest state there is. Worker only.
 func (l *live) try(ctx context.Context, in intent, call *Call, g goal, arrived uint64) outcome {
 	for moves := 0; ; {
-		if ctx.Err() != nil {
-			return outcome{err: unavailable(context.Cause(ctx))}
-		}
 		o, err := l.tryOnce(ctx, in, call, g, arrived)
 		switch {
 		case errors.Is(err, errMoved):
@@ -128,6 +130,9 @@ func (l *live) tryOnce(ctx context.Context, in intent, call *Call, g goal, arriv
 		return outcome{err: err}, moved(err)
 	}
 	st, err := l.reach(ctx, g)
+	if err == nil && ctx.Err() != nil { // the load took too long for this call
+		err = unavailable(context.Cause(ctx))
+	}
 	if err != nil {
 		return outcome{err: err}, nil
 	}

@@ -23,48 +23,33 @@ type encoded struct {
 // The version is known: it is the one after st's, or the commit fails.
 func (l *live) encode(st *state, p *plan, call *Call) *encoded {
 	e := &encoded{next: p.next, result: p.result}
-	events, flags := p.before, wire.Flags(0)
-	var images []wire.Image
-	delta := wire.Delta{Generation: st.generation}
-	project := st.project
-	if p.next != nil {
-		delta = wire.Delta{Count: p.next.count, Sum: p.next.sum, Generation: p.next.generation, Replaced: true}
-		project = p.next.project
-	} else {
-		e.step, images = st.outcome(p.change)
-		delta.Count, delta.Sum, delta.Images = e.step.totals.count, e.step.totals.sum, images
-		told, whole := graphEvents(st, p)
-		if !whole {
-			flags |= wire.FlagIncomplete
-		}
-		events = append(events, told...)
-	}
-	if p.project != nil {
-		e.step.project, project = p.project, p.project.project
-	}
-	if p.incomplete {
-		flags |= wire.FlagIncomplete
-	}
-	events = append(events, p.after...)
-	now := l.svc.deps.Now().UnixMilli()
+	delta, told, whole := e.effect(st, p)
+	events := append(append(p.before, told...), p.after...)
 	header := wire.Header{
 		Session: l.id, Command: call.CommandID, Epoch: st.pos.Epoch, Version: st.pos.Version + 1,
-		Prev: st.pos.Digest, Time: now, Flags: flags,
+		Prev: st.pos.Digest, Time: l.svc.deps.Now().UnixMilli(),
 	}
-	common := appendCommon(nil, l.id, project, now, p.command, p.result.Type, call.Actor)
+	if !whole {
+		header.Flags = wire.FlagIncomplete
+	}
+	project := st.project
+	if p.project != nil {
+		project = p.project.project
+	}
+	common := appendCommon(nil, l.id, project, header.Time, p.command, p.result.Type, call.Actor)
 	private := wire.AppendDelta(nil, delta)
 	record := wire.Build(header, common, events, private)
 
+	e.step.to = record.Position()
+	if e.next != nil {
+		e.next.pos = record.Position()
+	}
 	e.result.Position, e.result.Command, e.result.Dirty = record.Position(), call.CommandID, !p.saved
 	if call.WantEvents {
 		e.result.Events = events
 	}
-	if p.next != nil {
-		p.next.pos = record.Position()
-	}
-	e.step.to = record.Position()
 	e.commit = eventlog.Commit{
-		Session: l.id, Base: st.pos, Generation: st.generation, Record: record, Delta: private, Images: images,
+		Session: l.id, Base: st.pos, Generation: st.generation, Record: record, Delta: private, Images: delta.Images,
 		Count: delta.Count, Sum: delta.Sum, Meta: p.meta, Stack: p.stack, Entry: p.entry, Staged: p.staged,
 		Silent: l.svc.deps.Emitter == nil,
 	}
@@ -72,6 +57,18 @@ func (l *live) encode(st *state, p *plan, call *Call) *encoded {
 		e.commit.Key = &eventlog.IdempotencyKey{Key: call.Key, Fingerprint: call.Fingerprint, Answer: appendAnswer(nil, &e.result)}
 	}
 	return e
+}
+
+// effect works out what the plan does to the stored nodes and what is told of that.
+// Whole says that the events carry all of it.
+func (e *encoded) effect(st *state, p *plan) (delta wire.Delta, told []wire.Event, whole bool) {
+	if p.next != nil {
+		return wire.Delta{Count: p.next.count, Sum: p.next.sum, Generation: p.next.generation, Replaced: true}, nil, !p.incomplete
+	}
+	step, images := st.outcome(p.change)
+	e.step, e.step.project = step, p.project
+	told, whole = graphEvents(st, p)
+	return wire.Delta{Count: step.totals.count, Sum: step.totals.sum, Generation: st.generation, Images: images}, told, whole
 }
 
 // noGraph are the fields of project:loaded when the graph is too large to send.

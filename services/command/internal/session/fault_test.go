@@ -57,14 +57,17 @@ func TestWhileRedisIsAwayCallsEndInTimeAndAreResolvedAfterwards(t *testing.T) {
 	}
 }
 
-// slow is a Redis hook that holds every script up until it is let go.
-type slow struct{ gate chan struct{} }
+// slow is a Redis hook that holds up every command of one name until it is let go.
+type slow struct {
+	name string
+	gate chan struct{}
+}
 
 func (s slow) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (s slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == "evalsha" {
+		if cmd.Name() == s.name {
 			select {
 			case <-s.gate:
 			case <-ctx.Done():
@@ -82,7 +85,7 @@ func TestTooManyWaitingCommandsAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	i := start(t, options{cfg: session.Config{Queue: 2, Deadline: time.Minute}})
 	d := i.project()
-	hold := slow{gate: make(chan struct{})}
+	hold := slow{name: "evalsha", gate: make(chan struct{})}
 	i.rdb.AddHook(hold)
 
 	var all sync.WaitGroup
@@ -113,7 +116,7 @@ func TestACommandThatWaitsTooLongIsNeverCarriedOut(t *testing.T) {
 	t.Parallel()
 	i := start(t, options{cfg: session.Config{Deadline: time.Minute}})
 	d := i.project()
-	hold := slow{gate: make(chan struct{})}
+	hold := slow{name: "evalsha", gate: make(chan struct{})}
 	i.rdb.AddHook(hold)
 	first := make(chan error)
 	go func() { _, err := d.try("CreateNode", d.folder("first"), session.Call{}); first <- err }()
@@ -149,6 +152,11 @@ func TestForgottenSessionsAreLoadedAgain(t *testing.T) {
 		}
 	}
 
+	for range 10 {
+		if _, err := i.Info(session.NewContext(t.Context(), newID())); !errors.Is(err, session.ErrNoSession) {
+			t.Errorf("a session that does not exist: %v", err)
+		}
+	}
 	if got := i.metric("talus_warm_sessions"); got != 2 {
 		t.Errorf("%v sessions in memory, want 2", got)
 	}
@@ -190,6 +198,30 @@ func TestASessionIsLoadedOnceHoweverManyWait(t *testing.T) {
 
 	if got := cold.metric("talus_session_loads_total"); got != 1 {
 		t.Errorf("%v loads, want 1", got)
+	}
+}
+
+func TestALoadThatOutlastsItsCallersIsNotForNothing(t *testing.T) {
+	t.Parallel()
+	d := start(t, options{}).project()
+	i := start(t, options{cfg: session.Config{Deadline: 50 * time.Millisecond}})
+	cold := d.on(i)
+	hold := slow{name: "hscan", gate: make(chan struct{})}
+	i.rdb.AddHook(hold)
+
+	for range 3 {
+		if _, err := cold.try("CreateNode", d.folder("Garden"), session.Call{}); !errors.Is(err, session.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	}
+	close(hold.gate)
+	eventually(t, "the session is loaded", func() bool { return i.metric("talus_session_loads_total") == 1 })
+
+	if cold.name(d.root) != "House" || i.metric("talus_session_loads_total") != 1 {
+		t.Errorf("%v loads, want 1", i.metric("talus_session_loads_total"))
+	}
+	if info := cold.info(); info.Position.Version != 1 {
+		t.Errorf("a command that was given up was carried out: %+v", info)
 	}
 }
 
@@ -260,7 +292,5 @@ func TestRunSweepsIdleSessions(t *testing.T) {
 	if _, err := i.Info(session.NewContext(t.Context(), watched.Session)); err != nil {
 		t.Errorf("the watched session: %v", err)
 	}
-	if got := i.metric("talus_session_removed_total"); got < 1 {
-		t.Errorf("%v removed", got)
-	}
+	eventually(t, "the removal is counted", func() bool { return i.metric("talus_session_removed_total") == 1 })
 }

@@ -34,7 +34,7 @@ type loading struct {
 func (in *loading) decide(st *state, call *Call) (plan, error) {
 	project, template := in.next.project.String(), in.next.templateID
 	p := plan{
-		next: in.next, staged: &in.staged, after: in.event, incomplete: in.incomplete, command: call.CommandID,
+		next: in.next, staged: &in.staged, project: &in.next.identity, after: in.event, incomplete: in.incomplete, command: call.CommandID,
 		stack: eventlog.StackClear, saved: in.saved, result: Result{Type: "LoadGraph"},
 		meta: eventlog.HeadChange{Project: &project, Template: &template, Attachments: map[string][]byte{blockingName: nil}},
 	}

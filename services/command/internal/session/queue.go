@@ -80,3 +80,10 @@ func (q *queue) next() *job {
 	q.waiting = q.waiting[1:]
 	return j
 }
+
+// idle reports whether there is no work.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.running
+}

@@ -46,15 +46,22 @@ func (w *warm) release(l *live) {
 	if w.sessions[l.id] == l.place {
 		w.size += size - l.size
 		l.size = size
+		if size == 0 && l.unused() {
+			w.remove(l.place, l) // nothing is known of it: it was only asked for, or does not exist
+		}
 	}
 	for e := w.recent.Back(); e != nil && (len(w.sessions) > w.count || w.size > w.bytes); {
 		older, l := e.Prev(), e.Value.(*live)
-		if l.users == 0 {
+		if l.unused() {
 			w.remove(e, l)
 		}
 		e = older
 	}
 }
+
+// unused reports whether nobody waits for the session. It may be at work all the
+// same: a load goes on when those who wanted it have given up, and is not for nothing.
+func (l *live) unused() bool { return l.users == 0 && l.queue.idle() }
 
 // forget drops a session that is gone.
 func (w *warm) forget(id uuid.UUID) {
