@@ -1,6 +1,8 @@
 package arch_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ type rule struct {
 	reason  string
 	imports func(path string) bool // the restricted packages
 	allowed []string               // package paths below module; "…/..." includes what is below
+	suites  bool                   // packages of tests for other packages (…test) may, too
 	tests   bool                   // whether the rule binds test files, too
 }
 
@@ -42,12 +45,14 @@ func rules() []rule {
 		{
 			reason:  "a fake Redis is for tests and for standalone",
 			imports: under("github.com/alicebob/miniredis"),
-			allowed: []string{"pkg/redistest/...", "services/standalone/internal/embedded"},
+			allowed: []string{"services/standalone/internal/embedded"},
+			suites:  true,
 		},
 		{
 			reason:  "containers and state machines are for tests",
 			imports: under("github.com/testcontainers/", "pgregory.net/rapid", "testing"),
-			allowed: []string{"pkg/redistest/...", "pkg/eventlog/eventlogtest/...", "tests/..."},
+			allowed: []string{"tests/..."},
+			suites:  true,
 		},
 		{
 			reason:  "SQLite is one of the project stores",
@@ -65,10 +70,6 @@ func rules() []rule {
 			allowed: []string{"tests/..."},
 			tests:   true,
 		},
-		{
-			reason:  "every process writes its own ids, so nothing else shares state through a process-wide logger",
-			imports: under("github.com/sirupsen/logrus", "go.uber.org/zap"),
-		},
 	}
 }
 
@@ -76,7 +77,7 @@ func TestEachDependencyIsUsedOnlyWhereItBelongs(t *testing.T) {
 	t.Parallel()
 	for _, p := range workspace(t) {
 		for _, r := range rules() {
-			if p.isTestOnly() || within(p.name(), r.allowed) {
+			if p.isTestOnly() || within(p.name(), r.allowed) || r.suites && strings.HasSuffix(p.Name, "test") {
 				continue
 			}
 			paths := p.Imports
@@ -94,19 +95,48 @@ func TestEachDependencyIsUsedOnlyWhereItBelongs(t *testing.T) {
 
 func TestTheDomainAndTheProtocolNeedTheStandardLibraryOnly(t *testing.T) {
 	t.Parallel()
-	for _, p := range workspace(t) {
-		if p.name() != "pkg/graph" && p.name() != "pkg/wire" {
-			continue
-		}
+	for _, p := range pure(t) {
 		for _, path := range p.Imports {
 			if thirdParty(path) && path != "github.com/google/uuid" {
 				t.Errorf("%s imports %s", p.name(), path)
 			}
-			if slices.Contains([]string{"time", "math/rand", "math/rand/v2", "crypto/rand", "net", "net/http", "os", "context", "sync"}, path) {
-				t.Errorf("%s imports %s: no I/O, no clock, no randomness, no goroutines", p.name(), path)
+			if slices.Contains([]string{"math/rand", "math/rand/v2", "crypto/rand", "net", "net/http", "os", "io/fs", "log", "log/slog"}, path) {
+				t.Errorf("%s imports %s: no I/O and no randomness", p.name(), path)
 			}
 		}
 	}
+}
+
+func TestTheDomainAndTheProtocolReadNoClockAndDrawNoIds(t *testing.T) {
+	t.Parallel()
+	for _, p := range pure(t) {
+		for _, file := range p.GoFiles {
+			source, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, call := range []string{"time.Now(", "time.Since(", "time.After(", "uuid.New(", "uuid.NewString(", "uuid.NewV7(", "uuid.NewRandom("} {
+				if strings.Contains(string(source), call) {
+					t.Errorf("%s/%s calls %s…): ids and times come in with the command", p.name(), file, call)
+				}
+			}
+		}
+	}
+}
+
+// pure returns the packages that decide and encode without the world.
+func pure(t *testing.T) []pkg {
+	t.Helper()
+	var packages []pkg
+	for _, p := range workspace(t) {
+		if p.name() == "pkg/graph" || p.name() == "pkg/wire" {
+			packages = append(packages, p)
+		}
+	}
+	if len(packages) != 2 {
+		t.Fatalf("found %d of the two pure packages", len(packages))
+	}
+	return packages
 }
 
 func TestNothingImportsAgainstTheDirection(t *testing.T) {
@@ -137,9 +167,9 @@ func TestNothingImportsAgainstTheDirection(t *testing.T) {
 func TestTheServicesCarryNoTestCode(t *testing.T) {
 	t.Parallel()
 	for service, foreign := range map[string][]string{
-		"services/command":    {"testing", "github.com/testcontainers", "github.com/alicebob/miniredis", "pgregory.net/rapid", module + "services/edge", module + "tests"},
-		"services/edge":       {"testing", "github.com/testcontainers", "github.com/alicebob/miniredis", "pgregory.net/rapid", "modernc.org", module + "pkg/graph", module + "services/command", module + "tests"},
-		"services/standalone": {"testing", "github.com/testcontainers", "pgregory.net/rapid", module + "tests"},
+		"services/command":    {"github.com/testcontainers", "github.com/alicebob/miniredis", "pgregory.net/rapid", module + "services/edge", module + "tests"},
+		"services/edge":       {"github.com/testcontainers", "github.com/alicebob/miniredis", "pgregory.net/rapid", "modernc.org", module + "pkg/graph", module + "services/command", module + "tests"},
+		"services/standalone": {"github.com/testcontainers", "pgregory.net/rapid", module + "tests"},
 	} {
 		binary := module + service + "/cmd/" + service[strings.LastIndex(service, "/")+1:]
 		for _, path := range deps(t, binary) {

@@ -14,7 +14,7 @@ import (
 
 // pkg is what `go list -json` tells of one package.
 type pkg struct {
-	ImportPath, Name, Doc              string
+	ImportPath, Name, Doc, Dir         string
 	GoFiles, TestGoFiles, XTestGoFiles []string
 	Imports, TestImports, XTestImports []string
 }
@@ -27,7 +27,7 @@ func (p pkg) isTestOnly() bool { return len(p.GoFiles) == 0 }
 
 // list runs go list once for all tests of this package.
 var list = sync.OnceValues(func() ([]pkg, error) {
-	out, err := golist("-json=ImportPath,Name,Doc,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports",
+	out, err := golist("-json=ImportPath,Name,Doc,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports",
 		"./pkg/...", "./services/command/...", "./services/edge/...", "./services/standalone/...", "./tests/...")
 	if err != nil {
 		return nil, err
