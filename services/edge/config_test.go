@@ -1,7 +1,6 @@
 package edge_test
 
 import (
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -63,7 +62,7 @@ func TestWhatCannotBeUsedStopsTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	for name, cfg := range map[string]edge.Config{
 		"a port in use":  {Addr: taken.Addr().String()},
 		"no Redis URL":   {RedisURL: "nonsense"},

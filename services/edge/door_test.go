@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -137,7 +136,7 @@ func TestAFullEdgeRefusesConnections(t *testing.T) {
 
 func TestAnEdgeMayBeMountedOnAnotherApplication(t *testing.T) {
 	t.Parallel()
-	e, err := edge.New(edge.Config{RedisURL: redistest.URL(t), Origins: []string{"*"}}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	e, err := edge.New(edge.Config{RedisURL: redistest.URL(t), Origins: []string{"*"}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func serve(t *testing.T, cfg edge.Config) (*edge.Edge, func()) {
 	if cfg.Drain == 0 {
 		cfg.Drain = 5 * time.Second
 	}
-	e, err := edge.New(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	e, err := edge.New(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,15 +60,14 @@ func (r *Room) receiveRecord(payload []byte) {
 }
 
 // append adds the record that follows the room's head. One that is too large to
-// send to everybody becomes a resync. It reports whether the ring is still the same.
-func (r *Room) append(rec wire.Record, from string) bool {
+// send to everybody becomes a resync.
+func (r *Room) append(rec wire.Record, from string) {
 	r.hub.metrics.record(rec, from)
 	if len(rec.Raw) > r.hub.cfg.LargeRecord {
 		r.restart(rec.Position(), Large)
-		return false
+		return
 	}
 	r.ring.append(newFrame(rec))
-	return true
 }
 
 // restart begins a new ring at a position and sends every client there.

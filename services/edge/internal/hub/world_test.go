@@ -2,7 +2,6 @@ package hub_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"testing"
 
@@ -16,7 +15,6 @@ type world struct {
 	*redis
 	*hub.Hub
 	registry *prometheus.Registry
-	cancel   context.CancelFunc
 }
 
 // start runs a hub; the returned function ends it and all of the fake's goroutines,
@@ -24,7 +22,7 @@ type world struct {
 func start(t *testing.T, cfg hub.Config) (*world, func()) {
 	t.Helper()
 	w := &world{redis: newRedis(), registry: prometheus.NewRegistry()}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	w.Hub = hub.New(cfg, w.redis, func(h *hub.Hub) hub.Feed {
 		w.redis.hub = h
 		return w.redis

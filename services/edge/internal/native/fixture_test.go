@@ -3,7 +3,6 @@ package native_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -46,7 +45,7 @@ func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit 
 func serve(t *testing.T) *edge {
 	t.Helper()
 	rdb := redistest.Client(t, redistest.URL(t))
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	logger := slog.New(slog.DiscardHandler)
 	registry := prometheus.NewRegistry()
 	e := &edge{t: t, log: eventlog.New(rdb, eventlog.Config{})}
 	var feed *eventlog.Feed

@@ -2,7 +2,6 @@ package presence_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -17,7 +16,7 @@ import (
 // edge runs a presence over the store until the returned function is called.
 func edge(t *testing.T, s *store) (*presence.Presence, func()) {
 	t.Helper()
-	p := presence.New(s, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	p := presence.New(s, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

@@ -50,7 +50,7 @@ func (p *Presence) renew(ctx context.Context) {
 		err = p.store.RenewLease(ctx, p.edge)
 	}
 	p.leased = err == nil
-	p.note(err, "lease is not renewed")
+	p.note(err, "renew the lease")
 }
 
 // recount makes every count unwritten.
@@ -77,7 +77,7 @@ func (p *Presence) flush(ctx context.Context) {
 		err := p.store.SetClients(ctx, session, p.edge, here)
 		cancel()
 		if err != nil && !errors.Is(err, eventlog.ErrNoSession) {
-			p.note(err, "client count is not written")
+			p.note(err, "write a count")
 			p.retry = true
 			return
 		}
@@ -131,7 +131,7 @@ func (p *Presence) answer(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	total, err := p.store.Clients(ctx, sessions...)
-	p.note(err, "client counts are not read")
+	p.note(err, "read counts")
 	for session, waiting := range asked {
 		for _, then := range waiting {
 			then(max(0, total[session]-own[session]))
@@ -149,7 +149,7 @@ func (p *Presence) finish(ctx context.Context) {
 	p.answer(ctx)
 	if p.leased {
 		p.flush(ctx)
-		p.note(p.store.EndLease(ctx, p.edge), "lease is not ended")
+		p.note(p.store.EndLease(ctx, p.edge), "end the lease")
 	}
 }
 
@@ -159,5 +159,5 @@ func (p *Presence) note(err error, what string) {
 		return
 	}
 	p.writes.WithLabelValues("error").Inc()
-	p.log.Debug(what, "err", err)
+	p.log.Debug("store refused", "call", what, "err", err)
 }
