@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/google/uuid"
 
 	"github.com/talus-tally/talus/pkg/graph"
@@ -325,5 +326,29 @@ func TestIdleSessionsWithoutClientsAreRemoved(t *testing.T) {
 	found := slices.IndexFunc(page.Sessions, func(s session.Info) bool { return s.Session == watched.id })
 	if found < 0 || page.Sessions[found].Clients != 3 || page.Total < 2 {
 		t.Errorf("listed %+v", page)
+	}
+}
+
+func TestALoadThatFailsLeavesNoSessionBehind(t *testing.T) {
+	t.Parallel()
+	mini := miniredis.RunT(t) // a Redis of its own, to count sessions
+	i := start(t, options{url: "redis://" + mini.Addr() + "/0"})
+	store := project.NewRedis(i.rdb)
+	lost := &graph.Node{ID: newID(), Type: "t", Parent: newID(), Order: graph.OrderKeys(1)[0]}
+	damaged := project.Project{
+		Summary: project.Summary{ID: newID(), Name: "Ruin", Position: wire.Position{Epoch: 1, Version: 1}},
+		Nodes:   []wire.Image{{Node: lost.ID, Bytes: graph.AppendImage(nil, lost)}},
+	}
+	must(t, store.Save(t.Context(), damaged, wire.Position{}))
+	conditional := session.Call{IfMatch: session.Match{Positions: []wire.Position{{Epoch: 1, Version: 1}}}}
+
+	_, load := i.LoadProject(t.Context(), damaged.ID, session.Call{})
+	_, create := i.CreateProject(t.Context(), tree, "House", conditional)
+
+	if !errors.Is(load, graph.ErrBroken) || !errors.As(create, new(*session.MatchError)) {
+		t.Errorf("load %v, create %v", load, create)
+	}
+	if page, err := i.List(t.Context(), 10, ""); err != nil || page.Total != 0 || len(page.Sessions) != 0 {
+		t.Errorf("left behind: %+v, %v", page, err)
 	}
 }

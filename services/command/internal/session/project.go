@@ -10,6 +10,7 @@ import (
 
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/graph"
+	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/command/internal/project"
 	"github.com/talus-tally/talus/services/command/internal/render"
 )
@@ -60,11 +61,14 @@ func (s *Service) CreateProject(ctx context.Context, templateID, name string, ca
 		return Result{}, err
 	}
 	in := &creation{root: root, about: identity{project: s.newID("project", &call), templateID: templateID, template: t}}
-	return s.inNew(ctx, s.newID("project session", &call), func(l *live) (Result, error) { return l.perform(ctx, s.cfg.Deadline, in, call) })
+	return s.inNew(ctx, s.newID("project session", &call), &call, func(l *live) (Result, error) { return l.perform(ctx, s.cfg.Deadline, in, call) })
 }
 
-// inNew makes a session for what fn does in it.
-func (s *Service) inNew(ctx context.Context, id uuid.UUID, fn func(*live) (Result, error)) (Result, error) {
+// inNew makes a session for what fn does in it, and removes it again if fn fails.
+func (s *Service) inNew(ctx context.Context, id uuid.UUID, call *Call, fn func(*live) (Result, error)) (Result, error) {
+	if !call.IfMatch.allows(wire.Position{}) {
+		return Result{}, &MatchError{} // of a session that is not there yet
+	}
 	_, existed, err := s.create(ctx, id)
 	if err != nil {
 		return Result{}, err
@@ -98,7 +102,7 @@ func (s *Service) LoadProject(ctx context.Context, id uuid.UUID, call Call) (r R
 	}
 	load := func(l *live) (Result, error) { return l.replaceBy(ctx, in, nodes, call) }
 	if _, named := FromContext(ctx); !named {
-		return s.inNew(ctx, s.newID("project load", &call), load)
+		return s.inNew(ctx, s.newID("project load", &call), &call, load)
 	}
 	err = s.within(ctx, func(l *live) error {
 		r, err = load(l)
