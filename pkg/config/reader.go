@@ -120,6 +120,11 @@ func (r *Reader) Checked(name, def, form, about string, valid func(string) bool)
 	return read(r, name, def, form, func(s string) (string, bool) { return s, valid(s) })
 }
 
+// Address reads what to listen on, as host:port; the host may be left out, and port 0 means a free one.
+func (r *Reader) Address(name, def, about string) string {
+	return r.Checked(name, def, "host:port", about, isAddress)
+}
+
 // Choice reads one of choices, regardless of case, and returns it as listed.
 func (r *Reader) Choice(name, def, about string, choices ...string) string {
 	form := "one of " + strings.Join(choices, ", ")

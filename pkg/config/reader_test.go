@@ -99,6 +99,22 @@ func TestSizesHaveUnitsOfPowersOf1024(t *testing.T) {
 	}
 }
 
+func TestAddressesHaveAPort(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{":0", ":8080", "127.0.0.1:65535", "[::1]:80", "localhost:1"} {
+		r := config.From(env("A", text))
+		if got := r.Address("A", ":1", ""); got != text || r.Err() != nil {
+			t.Errorf("%q: got %q, %v", text, got, r.Err())
+		}
+	}
+	for _, text := range []string{"8080", ":65536", ":-1", ":http", "::1:80"} {
+		r := config.From(env("A", text))
+		if got := r.Address("A", ":1", ""); got != ":1" || r.Err() == nil {
+			t.Errorf("%q: got %q, %v; want the default and an error", text, got, r.Err())
+		}
+	}
+}
+
 func TestListsDropEmptyParts(t *testing.T) {
 	t.Parallel()
 	got := config.From(env("L", " a, b ,,c,")).List("L", nil, "")

@@ -1,8 +1,6 @@
 package standalone
 
 import (
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/talus-tally/talus/pkg/config"
@@ -28,7 +26,7 @@ type Config struct {
 // it, pages of any origin.
 func ReadConfig(r *config.Reader) Config {
 	cfg := Config{
-		Addr:     r.Checked("TALUS_ADDR", ":8080", "host:port", "address to listen on; port 0 picks a free one and prints it", isAddress),
+		Addr:     r.Address("TALUS_ADDR", ":8080", "address to listen on; port 0 picks a free one and prints it"),
 		RedisURL: r.Secret("TALUS_REDIS_URL", "embedded or a redis URL; default embedded", "Redis that keeps the sessions", nil),
 	}
 	if cfg.RedisURL == "" {
@@ -53,13 +51,4 @@ func ConfigFrom(getenv func(string) string) (Config, error) {
 	r := config.From(getenv)
 	cfg := ReadConfig(r)
 	return cfg, r.Err()
-}
-
-func isAddress(s string) bool {
-	_, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return false
-	}
-	n, err := strconv.Atoi(port)
-	return err == nil && n >= 0 && n <= 65535
 }

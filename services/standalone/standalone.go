@@ -15,13 +15,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/pkg/telemetry"
 	"github.com/talus-tally/talus/services/command"
 	"github.com/talus-tally/talus/services/edge"
@@ -92,13 +92,7 @@ func (s *Standalone) abandon() error {
 }
 
 // URL is where the process listens, such as "http://127.0.0.1:8080".
-func (s *Standalone) URL() string {
-	host, port, _ := net.SplitHostPort(s.listener.Addr().String()) // a listener's own address is well-formed
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}).String()
-}
+func (s *Standalone) URL() string { return daemon.URL(s.listener.Addr()) }
 
 // UnsavedEnds reports whether sessions that are not saved end with the process.
 func (s *Standalone) UnsavedEnds() bool { return s.redis != nil }
@@ -106,12 +100,12 @@ func (s *Standalone) UnsavedEnds() bool { return s.redis != nil }
 // Run serves until ctx ends or something fails, and returns when everything has ended, in the reverse order of the
 // data's way: the clients are sent away, requests in progress end, then the commands, then Redis.
 func (s *Standalone) Run(ctx context.Context) error {
-	var redis, commands, edges task
+	var redis, commands, edges daemon.Task
 	if s.redis != nil {
-		redis.start(s.redis.Run)
+		redis.Start(s.redis.Run)
 	}
-	commands.start(s.command.Run)
-	edges.start(s.edge.Run)
+	commands.Start(s.command.Run)
+	edges.Start(s.edge.Run)
 	app := s.app()
 	served := make(chan error, 1)
 	go func() { served <- app.Listener(s.listener) }()
@@ -119,14 +113,14 @@ func (s *Standalone) Run(ctx context.Context) error {
 	var errs []error
 	select {
 	case <-ctx.Done():
-	case <-commands.ended: // before its time
-	case <-edges.ended:
+	case <-commands.Ended(): // before its time
+	case <-edges.Ended():
 	case err := <-served:
 		errs = append(errs, fmt.Errorf("serve: %w", err))
 		served <- nil
 	}
 	s.health.Drain()
-	errs = append(errs, edges.stop(), s.shutDown(app, served), commands.stop(), redis.stop())
+	errs = append(errs, edges.Stop(), s.shutDown(app, served), commands.Stop(), redis.Stop())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("standalone: %w", err)
 	}
@@ -141,33 +135,6 @@ func (s *Standalone) shutDown(app *fiber.App, served <-chan error) error {
 		err = errors.Join(err, end)
 	}
 	return err
-}
-
-// task is something that runs beside others and is stopped in its turn.
-type task struct {
-	cancel context.CancelFunc
-	ended  chan struct{}
-	err    error // valid when ended is closed
-}
-
-// start runs f until stop. Its life is not that of Run's context: it is ended in its turn.
-func (t *task) start(f func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	t.cancel, t.ended = cancel, make(chan struct{})
-	go func() {
-		defer close(t.ended)
-		t.err = f(ctx)
-	}()
-}
-
-// stop ends the task and returns its error; a task that was not started has none.
-func (t *task) stop() error {
-	if t.cancel == nil {
-		return nil
-	}
-	t.cancel()
-	<-t.ended
-	return t.err
 }
 
 // app is the HTTP application with the routes of both services.
