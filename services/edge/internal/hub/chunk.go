@@ -11,7 +11,7 @@ import (
 type chunk struct {
 	ring   *Ring
 	frames []*frame
-	native [][]byte // the frames' bytes; nil for a commit that is too large to send
+	texts  [formats][][]byte // the frames' bytes, nil for a commit that is too large to send; in the formats asked for
 }
 
 // readChunk reads the log from a version on, inclusive, and makes sure that what it
@@ -32,9 +32,9 @@ func (r *Room) readChunk(ring *Ring, from uint64) (*chunk, error) {
 	for _, rec := range recs {
 		f := newFrame(rec)
 		if len(rec.Raw) > r.hub.cfg.LargeRecord {
-			f.native = nil
+			f.texts = texts{}
 		}
-		c.frames, c.native = append(c.frames, f), append(c.native, f.native)
+		c.frames = append(c.frames, f)
 	}
 	r.backfill.mu.Lock()
 	r.backfill.last, r.backfill.used = c, true
@@ -65,38 +65,50 @@ func (r *Room) sameBranch(ring *Ring, recs []wire.Record) error {
 // serves reports whether the chunk has the commit after the request's position.
 func (c *chunk) serves(q request) bool {
 	n := len(c.frames)
-	return c.ring == q.ring && n > 0 && c.frames[0].version <= q.at.Version+1 && q.at.Version < c.frames[n-1].version
+	return c.ring == q.ring && n > 0 && c.frames[0].at.Version <= q.at.Version+1 && q.at.Version < c.frames[n-1].at.Version
 }
 
 // serve answers one request whose position is not above the chunk.
 func (r *Room) serve(c *chunk, q request) {
-	rest, native := c.frames, c.native
-	if len(rest) > 0 && rest[0].version <= q.at.Version {
-		n := q.at.Version - rest[0].version + 1
-		rest, native = rest[n:], native[n:]
+	rest := c.frames
+	if len(rest) > 0 && rest[0].at.Version <= q.at.Version {
+		rest = rest[q.at.Version-rest[0].at.Version+1:]
 	}
 	switch {
-	case len(rest) == 0 && len(c.frames) == 0, len(rest) > 0 && rest[0].version != q.at.Version+1:
+	case len(rest) == 0 && len(c.frames) == 0, len(rest) > 0 && rest[0].at.Version != q.at.Version+1:
 		r.refuse(q, Trimmed)
-	case len(rest) > 0 && rest[0].native == nil:
+	case len(rest) > 0 && rest[0].texts[Native] == nil:
 		r.refuse(q, Large)
 	case q.join != nil:
 		r.proved(c, q)
 	default:
-		n := 0
-		for n < len(native) && native[n] != nil {
-			n++
+		texts := c.in(q.sub.format)[len(c.frames)-len(rest):]
+		if n := slices.IndexFunc(texts, func(b []byte) bool { return b == nil }); n >= 0 {
+			texts = texts[:n:n]
 		}
-		r.do(func() { r.supply(q, native[:n:n]) })
+		r.do(func() { r.supply(q, texts) })
 	}
+}
+
+// in returns the frames' bytes in a format.
+func (c *chunk) in(format Format) [][]byte {
+	if c.texts[format] == nil {
+		all := make([][]byte, len(c.frames))
+		for i, f := range c.frames {
+			f.in(format)
+			all[i] = f.texts[format]
+		}
+		c.texts[format] = all
+	}
+	return c.texts[format]
 }
 
 // proved compares a join's position with the chunk, which holds that version or the
 // one after it.
 func (r *Room) proved(c *chunk, q request) {
 	at := wire.Position{Epoch: q.ring.base.Epoch, Version: q.at.Version}
-	if i := slices.IndexFunc(c.frames, func(f *frame) bool { return f.version == at.Version }); i >= 0 {
-		at.Digest = c.frames[i].digest
+	if i := slices.IndexFunc(c.frames, func(f *frame) bool { return f.at.Version == at.Version }); i >= 0 {
+		at.Digest = c.frames[i].at.Digest
 	} else {
 		at.Digest = c.frames[0].prev
 	}

@@ -39,7 +39,7 @@ type person struct {
 func (w *world) joins(t *testing.T, session uuid.UUID, after hub.After) *person {
 	t.Helper()
 	p := &person{t: t, session: session}
-	s := w.Join(session, after, p)
+	s := w.Join(session, after, hub.Native, p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sub = s

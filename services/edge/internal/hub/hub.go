@@ -142,11 +142,11 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-// Join asks for the session's commits on behalf of client: from now on, or those
-// that follow after. The answer comes through the client, from another goroutine
-// or, when the hub has ended, from this one.
-func (h *Hub) Join(session uuid.UUID, after After, client Client) *Subscription {
-	s := &Subscription{client: client}
+// Join asks for the session's commits, in a format, on behalf of client: from now
+// on, or those that follow after. The answer comes through the client, from another
+// goroutine or, when the hub has ended, from this one.
+func (h *Hub) Join(session uuid.UUID, after After, format Format, client Client) *Subscription {
+	s := &Subscription{client: client, format: format}
 	for {
 		room := h.room(session)
 		if room == nil {

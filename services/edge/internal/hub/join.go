@@ -7,14 +7,6 @@ import (
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
-// After says which commits a joining client has. The zero value: none, it joins
-// live from the head.
-type After struct {
-	Given    bool          // resume behind Position
-	Proven   bool          // Position has a digest, which has to be on the chain
-	Position wire.Position // Epoch 0: not known, only if not Proven
-}
-
 // Reason says why a client cannot go on from where it was (api.md, part 8).
 type Reason string
 
@@ -44,10 +36,10 @@ type Client interface {
 	// Start is called first, when the client has joined, and again for each resync.
 	// Nothing falls between the start and the first Deliver.
 	Start(Start)
-	// Deliver says that version is in the ring; frame is its bytes. Versions ascend,
-	// and one call may stand for several versions.
+	// Deliver says that version is in the ring; frame is its bytes in the client's
+	// format. Versions ascend, and one call may stand for several versions.
 	Deliver(version uint64, frame []byte)
-	// Event hands over a frame without a version. Only a client that is up to date
+	// Event hands over a frame without a version, in the client's format. Only a client that is up to date
 	// may get it; others never do.
 	Event(frame []byte)
 	// Ended is the last call: nil when the subscription was left, else ErrNoSession
@@ -58,6 +50,7 @@ type Client interface {
 // Subscription is one client in one room.
 type Subscription struct {
 	client Client
+	format Format
 	room   *Room
 
 	index int // place in the room's list plus 1; 0: not there; owned by the room's goroutine
@@ -168,6 +161,9 @@ func (r *Room) begin(j *join, at wire.Position, reason Reason) {
 	r.answered(j)
 	r.subs = append(r.subs, j.sub)
 	j.sub.index = len(r.subs)
+	if r.readers[j.sub.format]++; r.readers[j.sub.format] == 1 {
+		r.ring.open(j.sub.format)
+	}
 	r.emptySince.Store(0)
 	r.hub.metrics.subscriptions.Inc()
 	r.hub.metrics.joined(j.after, reason)
@@ -189,6 +185,7 @@ func (r *Room) leave(s *Subscription) {
 	}
 	if s.index > 0 {
 		r.hub.metrics.subscriptions.Dec()
+		r.readers[s.format]--
 		last := r.subs[len(r.subs)-1]
 		r.subs[s.index-1], last.index = last, s.index
 		r.subs[len(r.subs)-1] = nil

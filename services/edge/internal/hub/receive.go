@@ -91,10 +91,10 @@ func (r *Room) receiveEphemeral(payload []byte) {
 		return
 	}
 	r.announce() // commits that came before it go before it
-	text := make([]byte, maxServerHeader, maxServerHeader+len(payload)+128)
-	frame := framed(e.AppendEventFrame(text))
+	event := native(e.AppendEventFrame(make([]byte, maxServerHeader, maxServerHeader+len(payload)+128)))
 	for _, s := range r.subs {
-		s.client.Event(frame)
+		event.add(s.format, "event", wire.Position{})
+		s.client.Event(event[s.format])
 	}
 	r.hub.metrics.events.Inc()
 }

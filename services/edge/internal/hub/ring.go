@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"encoding/binary"
-	"math"
 	"sync/atomic"
 
 	"github.com/talus-tally/talus/pkg/wire"
@@ -16,8 +14,8 @@ const pageFrames = 64
 // another version or nothing, never a wrong frame. When the room learns that its
 // branch did not survive it begins a new ring; an old one gets no more frames.
 //
-// Each wire format that clients read has its own text of a commit; so far there is
-// one, the native protocol's.
+// Each wire format that clients of the room read has its own text of a commit, made
+// once and shared by all of them.
 type Ring struct {
 	base  wire.Position // the state before the first frame
 	head  atomic.Uint64 // version of the newest frame, or of base
@@ -36,10 +34,9 @@ type page [pageFrames]atomic.Pointer[frame]
 
 // frame is one commit as it goes over the wire. It never changes.
 type frame struct {
-	version uint64
-	prev    wire.Digest
-	digest  wire.Digest
-	native  []byte
+	at    wire.Position
+	prev  wire.Digest
+	texts texts
 }
 
 func newRing(base wire.Position, frames, bytes int) *Ring {
@@ -56,9 +53,12 @@ func (g *Ring) Head() uint64 { return g.head.Load() }
 // Frame is the commit of that version as a complete WebSocket message of the
 // native protocol; nil if it is not in the ring. The bytes are shared and must not
 // be changed.
-func (g *Ring) Frame(version uint64) []byte {
+func (g *Ring) Frame(version uint64) []byte { return g.FrameAs(Native, version) }
+
+// FrameAs is Frame in any format that a client of the room has joined with.
+func (g *Ring) FrameAs(format Format, version uint64) []byte {
 	if f := g.at(version); f != nil {
-		return f.native
+		return f.texts[format]
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (g *Ring) at(version uint64) *frame {
 		return nil
 	}
 	f := page[i].Load()
-	if f == nil || f.version != version {
+	if f == nil || f.at.Version != version {
 		return nil
 	}
 	return f
@@ -84,32 +84,49 @@ func (g *Ring) at(version uint64) *frame {
 // append adds the frame after the newest one and lets go of the oldest beyond the
 // ring's bounds, but never of the newest.
 func (g *Ring) append(f *frame) {
-	p, i := g.slot(f.version)
+	p, i := g.slot(f.at.Version)
 	pg := g.pages[p].Load()
 	if pg == nil {
 		pg = new(page)
 		g.pages[p].Store(pg)
 	}
 	if old := pg[i].Load(); old != nil {
-		g.bytes -= len(old.native)
-		g.low.Store(old.version + 1)
+		g.bytes -= old.texts.size()
+		g.low.Store(old.at.Version + 1)
 	}
 	pg[i].Store(f)
-	g.bytes += len(f.native)
-	for low := g.low.Load(); g.bytes > g.maxBytes && low < f.version; low++ {
-		g.evict(low)
-	}
-	g.tip = wire.Position{Epoch: g.tip.Epoch, Version: f.version, Digest: f.digest}
-	g.head.Store(f.version)
+	g.bytes += f.texts.size()
+	g.tip = f.at
+	g.shrink()
+	g.head.Store(f.at.Version)
 }
 
-func (g *Ring) evict(version uint64) {
-	if old := g.at(version); old != nil {
+// open gives the frames that are there a text in a format that was not read so far.
+func (g *Ring) open(as Format) {
+	for version := g.low.Load(); version <= g.tip.Version; version++ {
+		old := g.at(version)
+		if old == nil {
+			continue
+		}
+		full := *old // readers may hold the old one
+		full.in(as)
 		p, i := g.slot(version)
-		g.pages[p].Load()[i].Store(nil)
-		g.bytes -= len(old.native)
+		g.pages[p].Load()[i].Store(&full)
+		g.bytes += full.texts.size() - old.texts.size()
 	}
-	g.low.Store(version + 1)
+	g.shrink()
+}
+
+// shrink lets go of the oldest frames until the rest is small enough.
+func (g *Ring) shrink() {
+	for low := g.low.Load(); g.bytes > g.maxBytes && low < g.tip.Version; low++ {
+		if old := g.at(low); old != nil {
+			p, i := g.slot(low)
+			g.pages[p].Load()[i].Store(nil)
+			g.bytes -= old.texts.size()
+		}
+		g.low.Store(low + 1)
+	}
 }
 
 // digest is the digest of the state at that version, if the ring can tell.
@@ -118,7 +135,7 @@ func (g *Ring) digest(version uint64) (wire.Digest, bool) {
 		return g.base.Digest, true
 	}
 	if f := g.at(version); f != nil {
-		return f.digest, true
+		return f.at.Digest, true
 	}
 	if f := g.at(version + 1); f != nil {
 		return f.prev, true
@@ -142,33 +159,10 @@ func (g *Ring) stands(head wire.Position) bool { return g.position() == head }
 // newFrame splices a record into the message that all clients of the native
 // protocol share.
 func newFrame(rec wire.Record) *frame {
-	text := make([]byte, maxServerHeader, maxServerHeader+len(rec.Raw)+256)
-	return &frame{
-		version: rec.Version, prev: rec.Prev, digest: rec.Digest,
-		native: framed(rec.AppendCommitFrame(text)),
-	}
+	json := make([]byte, maxServerHeader, maxServerHeader+len(rec.Raw)+256)
+	return &frame{at: rec.Position(), prev: rec.Prev, texts: native(rec.AppendCommitFrame(json))}
 }
 
-// maxServerHeader is the longest header of an unmasked frame: 2 bytes and a length
-// of 8 (RFC 6455, 5.2).
-const maxServerHeader = 10
-
-// framed writes the header of an unmasked, final text frame right before the
-// payload, which begins after maxServerHeader spare bytes.
-func framed(b []byte) []byte {
-	const finalText = 0x81
-	n := len(b) - maxServerHeader
-	switch {
-	case n < 126:
-		b[8], b[9] = finalText, byte(n)
-		return b[8:]
-	case n <= math.MaxUint16:
-		b[6], b[7] = finalText, 126
-		binary.BigEndian.PutUint16(b[8:], uint16(n))
-		return b[6:]
-	default:
-		b[0], b[1] = finalText, 127
-		binary.BigEndian.PutUint64(b[2:], uint64(n))
-		return b
-	}
-}
+// in completes the frame by its text in a format. Only who has made the frame, and
+// has not shared it yet, may call it.
+func (f *frame) in(as Format) { f.texts.add(as, "commit", f.at) }

@@ -34,6 +34,7 @@ type Room struct {
 	retiring  bool
 	announced uint64
 	subs      []*Subscription
+	readers   [formats]int // subscriptions per format
 	waiting   []*join
 	behind    bool // the log must be read
 
@@ -142,9 +143,9 @@ func (r *Room) announce() {
 		return
 	}
 	r.announced = r.ring.Head()
-	frame := r.ring.Frame(r.announced)
+	newest := r.ring.at(r.announced)
 	for _, s := range r.subs {
-		s.client.Deliver(r.announced, frame)
+		s.client.Deliver(r.announced, newest.texts[s.format])
 	}
 }
 

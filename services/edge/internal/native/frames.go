@@ -33,7 +33,9 @@ func appendPosition(dst []byte, at hub.Start) []byte {
 	return append(at.Position.Append(append(dst, `,"position":"`...)), '"')
 }
 
-func appendJoined(dst, id []byte, client, session uuid.UUID, clients int, at hub.Start) []byte {
+// AppendJoined appends the frame that begins a subscription. The id is the JSON text
+// of the request's, nil if it had none; clients is how many the session has.
+func AppendJoined(dst, id []byte, client, session uuid.UUID, clients int, at hub.Start) []byte {
 	dst = appendSession(begin(dst, "joined", id), session)
 	dst = append(append(append(dst, `,"client_id":"`...), client.String()...), '"')
 	dst = appendPosition(dst, at)
@@ -42,7 +44,9 @@ func appendJoined(dst, id []byte, client, session uuid.UUID, clients int, at hub
 	return append(dst, '}')
 }
 
-func appendResync(dst []byte, session uuid.UUID, at hub.Start) []byte {
+// AppendResync appends the frame that sends a client to a state behind a hole or on
+// another branch.
+func AppendResync(dst []byte, session uuid.UUID, at hub.Start) []byte {
 	dst = appendPosition(appendSession(begin(dst, "resync", nil), session), at)
 	return append(append(append(dst, `,"reason":"`...), at.Reason...), `"}`...)
 }

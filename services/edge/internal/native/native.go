@@ -30,7 +30,7 @@ const Subprotocol = "talus.v1.json"
 
 // Hub has the rooms that clients join; *hub.Hub is one.
 type Hub interface {
-	Join(session uuid.UUID, after hub.After, client hub.Client) *hub.Subscription
+	Join(session uuid.UUID, after hub.After, format hub.Format, client hub.Client) *hub.Subscription
 }
 
 // Presence counts clients over all edges; *presence.Presence is one.

@@ -3,8 +3,6 @@ package native
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -105,28 +103,11 @@ func parseSession(text string) (uuid.UUID, *problem) {
 	return id, nil
 }
 
-// parseAfter reads a position, or a bare version with, perhaps, an epoch.
+// parseAfter reads where the client stands.
 func parseAfter(text, epoch string) (hub.After, *problem) {
-	if strings.Contains(text, ".") {
-		at, err := wire.ParsePosition(text)
-		if err != nil {
-			return hub.After{}, badAfter()
-		}
-		return hub.After{Given: true, Proven: true, Position: at}, nil
-	}
-	version, err := strconv.ParseUint(text, 10, 64)
+	after, err := hub.ParseAfter(text, epoch)
 	if err != nil {
-		return hub.After{}, badAfter()
-	}
-	after := hub.After{Given: true, Position: wire.Position{Version: version}}
-	if epoch != "" {
-		if after.Position.Epoch, err = wire.ParseEpoch(epoch); err != nil {
-			return hub.After{}, &problem{wire.InvalidRequest, "epoch must be 16 hexadecimal digits"}
-		}
+		return after, &problem{wire.InvalidRequest, err.Error()}
 	}
 	return after, nil
-}
-
-func badAfter() *problem {
-	return &problem{wire.InvalidRequest, "after must be a position or a version"}
 }

@@ -40,7 +40,7 @@ func (s *subscription) begin(after hub.After, others int) {
 	if left {
 		return
 	}
-	room := s.connection.handler.hub.Join(s.session, after, s)
+	room := s.connection.handler.hub.Join(s.session, after, hub.Native, s)
 	s.mu.Lock()
 	s.room, left = room, s.left
 	s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *subscription) leave(id []byte, answer bool) {
 func (s *subscription) Start(at hub.Start) {
 	ring := &stream{Ring: at.Ring, sub: at.Sub}
 	if s.joined {
-		s.connection.conn.Resync(s.slot, ring, at.Position.Version, framed(appendResync(nil, s.session, at)))
+		s.connection.conn.Resync(s.slot, ring, at.Position.Version, framed(AppendResync(nil, s.session, at)))
 		return
 	}
 	s.mu.Lock()
@@ -85,9 +85,9 @@ func (s *subscription) Start(at hub.Start) {
 	}
 	s.joined = true
 	here := s.connection.handler.presence.Enter(s.session)
-	first := framed(appendJoined(nil, id, s.connection.id, s.session, here+s.others, at))
+	first := framed(AppendJoined(nil, id, s.connection.id, s.session, here+s.others, at))
 	if at.Reason != "" {
-		first = append(first, framed(appendResync(nil, s.session, at))...)
+		first = append(first, framed(AppendResync(nil, s.session, at))...)
 	}
 	slot, err := s.connection.conn.Attach(ring, at.Position.Version, first)
 	if s.slot = slot; errors.Is(err, socket.ErrNoSlot) {
