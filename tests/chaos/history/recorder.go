@@ -2,6 +2,7 @@ package history
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,14 +34,17 @@ func (r *Recorder) Record(l Line) {
 	if l.T == 0 {
 		l.T = r.Now()
 	}
-	text, err := json.Marshal(l)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // what was received stays as it was
+	err := encoder.Encode(l)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil {
 		return
 	}
 	if err == nil {
-		_, err = r.out.Write(append(text, '\n'))
+		_, err = r.out.Write(text.Bytes())
 	}
 	if err != nil {
 		r.err = fmt.Errorf("history: line %d: %w", r.lines+1, err)
