@@ -52,7 +52,9 @@ type Scene struct {
 }
 
 // Lost puts into the history that Redis has just lost data of some sessions, or of all.
-func (s *Scene) Lost(what string, sessions ...string) { s.recorder.Mark(history.Loss, what, sessions...) }
+func (s *Scene) Lost(what string, sessions ...string) {
+	s.recorder.Mark(history.Loss, what, sessions...)
+}
 
 // Wrong notes something that must not be and that no client can see.
 func (s *Scene) Wrong(format string, args ...any) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/talus-tally/talus/tests/chaos/topology"
@@ -148,6 +147,3 @@ func compacted(_ context.Context, s *Scene) (Heal, error) {
 	})
 	return func(context.Context) error { stop(); return nil }, nil
 }
-
-// oldData is where restored keeps its copy, for a run that is interrupted.
-func oldData(r *topology.Redis) string { return filepath.Clean(r.Path() + ".old") }

@@ -16,7 +16,7 @@ func network() []Fault {
 		{ID: "F9-command", Title: "command cut off from Redis", Hold: 3 * time.Second, Inject: cut(oneCommand)},
 		{ID: "F9-half", Title: "half of the edges cut off from Redis", Hold: 4 * time.Second, Keeps: true, Inject: silent(halfOfEdges)},
 		{ID: "F14-latency", Title: "latency and jitter everywhere", Hold: 5 * time.Second, Inject: slow},
-		{ID: "F14-slices", Title: "bytes one by one", Hold: 4 * time.Second, Inject: slices1},
+		{ID: "F14-slices", Title: "bytes one by one", Hold: 4 * time.Second, Inject: byteByByte},
 		{ID: "F14-open", Title: "half-open connections of clients", Hold: 8 * time.Second, Inject: halfOpen},
 		{ID: "F14-reset", Title: "connections reset in the middle of a frame", Hold: 4 * time.Second, Inject: resets},
 	}
@@ -90,8 +90,8 @@ func slow(_ context.Context, s *Scene) (Heal, error) {
 	})
 }
 
-// slices1 sends the bytes of one edge's two connections one by one.
-func slices1(_ context.Context, s *Scene) (Heal, error) {
+// byteByByte sends the bytes of one edge's two connections one by one.
+func byteByByte(_ context.Context, s *Scene) (Heal, error) {
 	edge := s.Edge()
 	return impair([]*topology.Link{edge.Front, edge.Redis}, func(l *topology.Link) error {
 		attributes := map[string]int{"average_size": 1, "size_variation": 0, "delay": 0}
@@ -114,4 +114,41 @@ func resets(_ context.Context, s *Scene) (Heal, error) {
 		seen[l] = true
 		return l.Impair("limit_data", topology.Down, map[string]int{"bytes": 5_000 + s.Rng.IntN(20_000)})
 	})
+}
+
+// feeds are faults of pub/sub alone: everything else of Redis works.
+func feeds() []Fault {
+	return []Fault{
+		{ID: "F10-kill", Title: "subscriptions killed", Hold: 3 * time.Second, Keeps: true, Inject: killFeeds},
+		{ID: "F10-buffer", Title: "subscriptions overrun their output buffer", Hold: 4 * time.Second, Keeps: true, Inject: smallBuffers},
+	}
+}
+
+func killFeeds(_ context.Context, s *Scene) (Heal, error) {
+	redis := s.System.Primary
+	stop := every(250*time.Millisecond, func(ctx context.Context) {
+		if err := redis.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub"); err != nil && ctx.Err() == nil {
+			s.Wrong("%v", err)
+		}
+	})
+	return func(context.Context) error { stop(); return nil }, nil
+}
+
+// smallBuffers lets subscribers read slowly and Redis wait for none of them.
+func smallBuffers(ctx context.Context, s *Scene) (Heal, error) {
+	const limit, standard = "pubsub 65536 16384 1", "pubsub 33554432 8388608 60"
+	redis := s.System.Primary
+	if err := redis.Do(ctx, "CONFIG", "SET", "client-output-buffer-limit", limit); err != nil {
+		return nil, err
+	}
+	var links []*topology.Link
+	for _, e := range s.System.Edges {
+		links = append(links, e.Redis)
+	}
+	clear, err := impair(links, func(l *topology.Link) error { return l.Impair("bandwidth", topology.Down, map[string]int{"rate": 30}) })
+	return func(ctx context.Context) error {
+		info, ierr := infoOf(ctx, redis, "stats")
+		s.Note("%s connections ended at the limit", info["client_output_buffer_limit_disconnections"])
+		return errors.Join(clear(ctx), ierr, redis.Do(ctx, "CONFIG", "SET", "client-output-buffer-limit", standard))
+	}, err
 }

@@ -1,0 +1,232 @@
+package fault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/talus-tally/talus/tests/chaos/topology"
+)
+
+// clients are faults of those who use the system.
+func clients() []Fault {
+	return []Fault{
+		{ID: "F13", Title: "clients that never read", Hold: 6 * time.Second, Aims: 1, Inject: neverRead},
+		{ID: "F18", Title: "malformed frames", Hold: time.Second, Inject: malformed},
+		{ID: "F19-connects", Title: "flood of connections", Hold: 4 * time.Second, Inject: connectFlood},
+		{ID: "F19-joins", Title: "storm of joins and leaves", Hold: 4 * time.Second, Aims: 2, Inject: joinStorm},
+		{ID: "F19-commands", Title: "flood of commands on a session", Hold: 4 * time.Second, Aims: 1, Inject: commandFlood},
+	}
+}
+
+// neverRead joins sessions on connections that are never read, and writes enough to fill them.
+func neverRead(ctx context.Context, s *Scene) (Heal, error) {
+	const each = 4
+	var stuck []*rawSocket
+	for _, e := range s.System.Edges {
+		for range each {
+			r, err := dialRaw(ctx, e, "?session_id="+s.Aimed[0])
+			if err != nil {
+				return closing(stuck), err
+			}
+			stuck = append(stuck, r)
+		}
+	}
+	big := make([]byte, 64<<10)
+	for i := range big {
+		big[i] = 'a' + byte(i%26)
+	}
+	p, err := newPusher(ctx, s, string(big))
+	if err != nil {
+		return closing(stuck), err
+	}
+	stop := every(20*time.Millisecond, p.push)
+	heal := closing(stuck)
+	return func(ctx context.Context) error {
+		stop()
+		s.Note("%d connections were not read, %d commits of 64 KiB", len(stuck), p.done.Load())
+		return heal(ctx)
+	}, nil
+}
+
+func closing(sockets []*rawSocket) Heal {
+	return func(context.Context) error {
+		for _, r := range sockets {
+			r.close()
+		}
+		return nil
+	}
+}
+
+// pusher changes one property of a session, again and again.
+type pusher struct {
+	session, node, value string
+	url                  string
+	done, refused        atomic.Int64
+}
+
+func newPusher(ctx context.Context, s *Scene, value string) (*pusher, error) {
+	p := &pusher{session: s.Aimed[0], value: value, url: s.Command().Bare + "/api/v1/commands/execute"}
+	var made struct {
+		NodeID string `json:"node_id"`
+	}
+	err := p.send(ctx, "CreateNode", map[string]any{"blueprint_type_id": "thing", "name": "pushed"}, &made)
+	p.node = made.NodeID
+	return p, err
+}
+
+func (p *pusher) push(ctx context.Context) {
+	err := p.send(ctx, "UpdateProperty", map[string]any{"node_id": p.node, "property_id": "p9", "new_value": fmt.Sprint(p.done.Load(), p.value)}, nil)
+	if err != nil {
+		p.refused.Add(1)
+		return
+	}
+	p.done.Add(1)
+}
+
+func (p *pusher) send(ctx context.Context, kind string, data map[string]any, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	text, err := json.Marshal(map[string]any{"session_id": p.session, "command_type": kind, "data": data})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Prefer", "return=minimal")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: status %d", kind, resp.StatusCode)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// commandFlood commands one session as fast as it answers.
+func commandFlood(ctx context.Context, s *Scene) (Heal, error) {
+	p, err := newPusher(ctx, s, "flood")
+	if err != nil {
+		return nil, err
+	}
+	return flood(s, 8, 2*time.Millisecond, func(ctx context.Context) error { p.push(ctx); return nil }, func() {
+		s.Note("%d commands, %d refused", p.done.Load(), p.refused.Load())
+	}), nil
+}
+
+// flood does something from several sides at once until it is healed.
+func flood(s *Scene, sides int, interval time.Duration, do func(ctx context.Context) error, end func()) Heal {
+	var stops []func()
+	var first sync.Once
+	for range sides {
+		stops = append(stops, every(interval, func(ctx context.Context) {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				first.Do(func() { s.Note("first refusal: %v", err) })
+			}
+		}))
+	}
+	return func(context.Context) error {
+		for _, stop := range stops {
+			stop()
+		}
+		end()
+		return nil
+	}
+}
+
+// connectFlood opens connections and closes them, some before the handshake is over.
+func connectFlood(_ context.Context, s *Scene) (Heal, error) {
+	var opened atomic.Int64
+	edge := s.Edge()
+	return flood(s, 8, 5*time.Millisecond, func(ctx context.Context) error {
+		r, err := dialRaw(ctx, edge, "")
+		if err != nil {
+			return err
+		}
+		opened.Add(1)
+		r.close()
+		return nil
+	}, func() { s.Note("%d connections", opened.Load()) }), nil
+}
+
+// joinStorm joins and leaves on a few connections.
+func joinStorm(ctx context.Context, s *Scene) (Heal, error) {
+	var joins atomic.Int64
+	var sockets []*rawSocket
+	var stops []func()
+	var errs error
+	for n := range 6 {
+		r, err := dialRaw(ctx, s.System.Edges[n%len(s.System.Edges)], "")
+		if err != nil {
+			errs = errors.Join(errs, err)
+			continue
+		}
+		session := s.Aimed[n%len(s.Aimed)]
+		sockets = append(sockets, r)
+		go r.discard()
+		stops = append(stops, every(5*time.Millisecond, func(context.Context) {
+			if r.text(`{"type":"join","id":"j","session_id":"`+session+`"}`) == nil && r.text(`{"type":"leave","id":"l","session_id":"`+session+`"}`) == nil {
+				joins.Add(1)
+			}
+		}))
+	}
+	heal := closing(sockets)
+	return func(ctx context.Context) error {
+		for _, stop := range stops {
+			stop()
+		}
+		s.Note("%d joins and leaves", joins.Load())
+		return heal(ctx)
+	}, errs
+}
+
+// malformed sends an edge what no client may send, each on a connection of its own, and wants each to be sent away.
+func malformed(ctx context.Context, s *Scene) (Heal, error) {
+	edge := s.Edge()
+	codes := map[int]int{}
+	for _, bad := range malformations(s.Sessions[0]) {
+		code, err := offend(ctx, edge, bad)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", bad.name, err)
+		}
+		codes[code]++
+		if bad.code != 0 && code != bad.code && code != 0 {
+			s.Wrong("%s: closed with %d, want %d", bad.name, code, bad.code)
+		}
+	}
+	s.Note("malformed frames were answered with %v", codes)
+	return func(ctx context.Context) error {
+		if !edge.Alive() {
+			s.Wrong("%s did not survive", edge.Name)
+			return edge.Restart(ctx)
+		}
+		return edge.Ready(ctx)
+	}, nil
+}
+
+// offend sends one malformation and returns the close code that it was answered with, 0 for none.
+func offend(ctx context.Context, edge *topology.Instance, bad malformation) (int, error) {
+	r, err := dialRaw(ctx, edge, "")
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	if err := r.write(bad.bytes); err != nil {
+		return 0, nil // sent away before it was through
+	}
+	return r.closeCode(3 * time.Second), nil
+}

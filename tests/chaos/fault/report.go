@@ -1,0 +1,144 @@
+package fault
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/talus-tally/talus/tests/chaos/check"
+)
+
+// Result is what came of one run.
+type Result struct {
+	Fault      string             `json:"fault"`
+	Title      string             `json:"title"`
+	Seed       uint64             `json:"seed"`
+	Passed     bool               `json:"passed"`
+	Skipped    string             `json:"skipped,omitempty"` // what is missing on this machine
+	Loses      bool               `json:"loses"`             // Redis lost data, which had to be detected
+	Seconds    float64            `json:"seconds"`
+	Operations int                `json:"operations"` // acknowledged
+	Commits    int                `json:"commits"`
+	Received   int                `json:"received"` // commit frames
+	Lost       int                `json:"lost"`
+	Duplicated int                `json:"duplicated"`
+	Reordered  int                `json:"reordered"`
+	Leaked     int                `json:"leaked"`
+	Other      int                `json:"other"`   // violations of the other checks
+	Current    []float64          `json:"current"` // seconds from each heal until all clients were current; -1: never
+	Peak       map[string]float64 `json:"peak"`    // the most that an instance used while something was broken
+	Failed     []string           `json:"failed,omitempty"`
+	Notes      []string           `json:"notes,omitempty"`
+	Verdict    check.Verdict      `json:"verdict"`
+}
+
+// fill takes the findings of a run over.
+func (r *Result) fill(v check.Verdict, current []time.Duration, s *Scene, peak map[string]float64) {
+	r.Verdict, r.Peak, r.Notes = v, peak, s.notes
+	r.Operations, r.Commits, r.Received = v.Acked, v.Commits, v.Received
+	for _, took := range current {
+		r.Current = append(r.Current, max(-1, took.Seconds()))
+	}
+	for _, result := range v.Results {
+		switch result.ID {
+		case check.Contiguous, check.Acks, check.Convergence:
+			r.Lost += result.Violations
+		case check.Idempotency:
+			r.Duplicated += result.Violations
+		case check.RealTime, check.CAS, check.Stream, check.Content:
+			r.Reordered += result.Violations
+		case check.Isolation:
+			r.Leaked += result.Violations
+		default:
+			r.Other += result.Violations
+		}
+		if result.First != nil {
+			r.Failed = append(r.Failed, fmt.Sprintf("%s: %s (first of %d)", result.ID, result.First.Text, result.Violations))
+		} else if !result.Passed && result.Skipped == "" {
+			r.Failed = append(r.Failed, fmt.Sprintf("%s looked at %d only, and fewer than %d prove nothing", result.ID, result.Looked, result.Minimum))
+		}
+	}
+	r.Failed = append(r.Failed, s.wrong...)
+	r.Passed = len(r.Failed) == 0
+}
+
+func (r Result) verdict() string {
+	switch {
+	case r.Skipped != "":
+		return "not run: " + r.Skipped
+	case !r.Passed:
+		return "**FAIL**"
+	case r.Loses:
+		return "pass (loss detected)"
+	default:
+		return "pass"
+	}
+}
+
+// current is the time until all were current, after the slowest heal.
+func (r Result) current() string {
+	if len(r.Current) == 0 {
+		return "–"
+	}
+	slowest := 0.0
+	for _, s := range r.Current {
+		if s < 0 {
+			return "never"
+		}
+		slowest = max(slowest, s)
+	}
+	return fmt.Sprintf("%.1f", slowest)
+}
+
+// Header begins the table of results, in Markdown.
+const Header = `| fault | seed | what | operations | commits | received | lost | duplicated | reordered | leaked | other | s to current | goroutines ≤ | verdict |
+|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|
+`
+
+// Row is the line of the table for one run, and what failed below the table.
+func (r Result) Row() string {
+	return fmt.Sprintf("| %s | %d | %s | %d | %d | %d | %d | %d | %d | %d | %d | %s | %.0f | %s |\n", r.Fault, r.Seed, r.Title, r.Operations, r.Commits, r.Received,
+		r.Lost, r.Duplicated, r.Reordered, r.Leaked, r.Other, r.current(), r.Peak["go_goroutines"], r.verdict())
+}
+
+// Legend explains the columns.
+const Legend = `
+*Operations* were acknowledged, *commits* are in the logs, *received* are commit frames over all clients. Violations of the
+checker: *lost* C1, C2, C9; *duplicated* C3; *reordered* C4–C7; *leaked* C8; *other* C10–C17. *s to current*: from the end
+of the fault until the last client had all that was acknowledged before it.
+`
+
+// Write writes results.json and results.md into a directory.
+func Write(dir string, results []Result) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	var table strings.Builder
+	writeTable(&table, results)
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644),
+		os.WriteFile(filepath.Join(dir, "results.md"), []byte(table.String()), 0o644))
+}
+
+func writeTable(w io.Writer, results []Result) {
+	fmt.Fprint(w, Header)
+	for _, r := range results {
+		fmt.Fprint(w, r.Row())
+	}
+	fmt.Fprint(w, Legend)
+	for _, r := range results {
+		for _, text := range r.Failed {
+			fmt.Fprintf(w, "\n* %s, seed %d: %s", r.Fault, r.Seed, text)
+		}
+	}
+	fmt.Fprintln(w)
+}
