@@ -3,9 +3,9 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -24,6 +24,9 @@ type Commit struct {
 	Key        *IdempotencyKey
 	Staged     *Staged // replaces all nodes; Images must be empty then
 	Silent     bool    // nothing is published
+	AskTurn    bool    // if it comes too late, the next turn is this log's: others get a *TurnError until it has committed
+
+	more bool // another commit of the same group follows
 }
 
 // StackOp says what a commit does to undo and redo.
@@ -67,6 +70,7 @@ const (
 
 // Commit appends one record, all of it or nothing, in one round trip. It returns
 //   - a *ConflictError when another writer came first,
+//   - a *TurnError when another writer has the turn: wait and try again,
 //   - a *DuplicateError when the idempotency key was used before,
 //   - ErrForked when Base is on a branch that Redis does not have,
 //   - ErrStackMoved, ErrNoSession, ErrTorn, ErrTooLarge, ErrUnavailable when nothing was written,
@@ -79,46 +83,15 @@ func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
 	if err := c.check(); err != nil {
 		return wire.Position{}, l.subject(c.Session, err)
 	}
-	k := keysOf(c.Session)
-	v, err := commitScript.Run(ctx, l.rdb, c.keys(k), c.args(l.cfg, k)...).Result()
+	v, err := l.send(ctx, c)
 	return l.settle(ctx, c, v, err)
 }
 
-// CommitAll appends commits of one session, each decided on the one before, in one round trip. The results are in order.
-// When one fails, those after it are answered with what became of them alone, which normally is a *ConflictError. No commit
-// may be answered to anybody before all before it are.
-func (l *Log) CommitAll(ctx context.Context, commits []Commit) []Result {
-	results := make([]Result, len(commits))
-	cmds := make([]*redis.Cmd, len(commits))
-	p := l.rdb.Pipeline()
-	for i, c := range commits {
-		if results[i].Err = c.check(); results[i].Err != nil {
-			break
-		}
-		k := keysOf(c.Session)
-		cmds[i] = commitScript.EvalSha(ctx, p, c.keys(k), c.args(l.cfg, k)...)
-	}
-	_, _ = p.Exec(ctx)                                     // each command has its own error
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Resolve) // for all of them together
-	defer cancel()
-	for i, c := range commits {
-		switch {
-		case results[i].Err != nil:
-			results[i].Err = l.subject(c.Session, results[i].Err)
-		case cmds[i] == nil || redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT"):
-			results[i].Position, results[i].Err = l.Commit(ctx, c)
-		default:
-			v, err := cmds[i].Result()
-			results[i].Position, results[i].Err = l.settle(ctx, c, v, err)
-		}
-	}
-	return results
-}
-
-// Result is what became of one commit of a group.
-type Result struct {
-	Position wire.Position
-	Err      error
+// send runs the script once.
+func (l *Log) send(ctx context.Context, c Commit) (any, error) {
+	defer l.turns.attempt(time.Now())
+	k := keysOf(c.Session)
+	return commitScript.Run(ctx, l.rdb, c.keys(k), c.args(l, k)...).Result()
 }
 
 // check refuses what the script would only find out after it has begun to write.
@@ -154,8 +127,18 @@ func (c Commit) keys(k keys) []string {
 		k.keyed0(), k.keyed1(), k.attachments(), staged, k.dead()}
 }
 
+// fixedArgs is how many arguments commit.lua has before the lists.
+const fixedArgs = 32
+
 // args are the arguments of commit.lua in its order.
-func (c Commit) args(cfg Config, k keys) []any {
+func (c Commit) args(l *Log, k keys) []any {
+	cfg, turn, more := l.cfg, int64(0), ""
+	if c.AskTurn {
+		turn = l.turns.length().Milliseconds()
+	}
+	if c.more {
+		more = "1"
+	}
 	staged, channel, key := "", "", ""
 	var message, keyed []byte
 	if c.Staged != nil {
@@ -174,21 +157,21 @@ func (c Commit) args(cfg Config, k keys) []any {
 	if c.Meta.Saved != nil {
 		fields = append(fields, "sv", *c.Meta.Saved)
 	}
-	args := make([]any, 0, 29+2*len(c.Images)+len(fields)+len(attached)+len(detached))
+	args := make([]any, 0, fixedArgs+2*len(c.Images)+len(fields)+len(attached)+len(detached))
 	args = append(args,
 		c.Base.Epoch.String(), c.Base.Version, c.Base.Digest.String(),
 		c.Record.Version, c.Record.Digest.String(), c.Record.Raw, c.Delta,
 		c.Count, c.Sum, c.Generation, staged,
 		c.Stack.String(), c.Entry.Version, c.Entry.meta(), c.Entry.Payload, cfg.UndoDepth, cfg.UndoBytes,
 		key, keyed, cfg.Retention, cfg.MinAge.Milliseconds(), cfg.MaxLogBytes, channel, message,
-		0, 0, len(fields), len(attached), len(detached))
+		0, 0, len(fields), len(attached), len(detached), l.turns.writer, turn, more)
 	sets, gone := 24, 25 // where the numbers of values stand
 	for i := range c.Images {
 		if im := &c.Images[i]; im.Bytes != nil {
 			args = append(args, im.Node[:], im.Bytes)
 		}
 	}
-	args[sets] = len(args) - 29
+	args[sets] = len(args) - fixedArgs
 	before := len(args)
 	for i := range c.Images {
 		if im := &c.Images[i]; im.Bytes == nil {

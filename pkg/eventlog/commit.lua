@@ -2,6 +2,9 @@
 -- only reads, and every read finds a key of the wrong type; phase B is the one write that may be refused; the writes of
 -- phase C cannot fail; phase D is guarded.
 --
+-- A writer that came too late again and again may ask for the turn: until it has committed or the turn ends, nobody else
+-- commits. The turn is a field of the head and a hint: order comes from base alone, and losing the turn costs nothing.
+--
 -- KEYS  1 head  2 log  3 nodes of base's generation  4 marks  5 undo  6 redo  7 undo data  8 redo data
 --       9, 10 idempotency records  11 attachments  12 staged nodes (= 3 without)  13 tombstone
 -- ARGV  1 epoch, 2 version, 3 digest of base    4 version, 5 digest after    6 record  7 delta
@@ -12,11 +15,13 @@
 --       20 commits kept, 0 keeps all    21 ms kept    22 bytes of log kept
 --       23 channel or ''    24 message, '' for the record itself
 --       25 … 29 how many values follow: nodes set, nodes gone, head fields, attachments set, attachments gone
+--       30 writer    31 ms of the turn it asks for if it comes too late, or 0    32 '1': it has more to commit, and keeps its turn
 --
 -- returns {1, published, dropped stack entries}     committed
 --         {0, epoch, version, digest}               the head is not at base
 --         {2, record}                               the idempotency key was used before
 --         {3}                                       the stack does not end with that version
+--         {4, epoch, version, digest, ms}           it is another writer's turn, for so long at most
 --         {-1, deleted}                             no such session
 --         {-2, what}                                the session is torn
 --         {-3}                                      the staged nodes are not all there
@@ -26,9 +31,16 @@ if ARGV[18] ~= '' then
   local known = redis.call('HGET', KEYS[9], ARGV[18]) or redis.call('HGET', KEYS[10], ARGV[18])
   if known then return {2, known} end
 end
-local head = redis.call('HMGET', KEYS[1], 'e', 'v', 'd', 'g', 'c', 'w', 'k', 'i')
+local head = redis.call('HMGET', KEYS[1], 'e', 'v', 'd', 'g', 'c', 'w', 'k', 'i', 'tn')
 if not head[1] then return {-1, redis.call('EXISTS', KEYS[13])} end
-if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] or head[3] ~= ARGV[3] then return {0, head[1], head[2], head[3]} end
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local holder, ends = string.match(head[9] or '', '^(%S+) (%d+)$')
+if holder and holder ~= ARGV[30] and now < tonumber(ends) then return {4, head[1], head[2], head[3], ends - now} end
+if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] or head[3] ~= ARGV[3] then
+  if ARGV[31] ~= '0' then redis.pcall('HSET', KEYS[1], 'tn', string.format('%s %d', ARGV[30], now + ARGV[31])) end
+  return {0, head[1], head[2], head[3]}
+end
 if head[4] ~= ARGV[10] then return redis.error_reply('ERR commit against generation ' .. ARGV[10] .. ', not ' .. head[4]) end
 
 local undos, redos, undo_bytes, redo_bytes, truncated = string.match(head[6] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)')
@@ -58,8 +70,6 @@ local sets, gone, fields, attached, detached =
 if attached + detached > 0 then redis.call('HLEN', KEYS[11]) end
 if ARGV[11] ~= '' and redis.call('HLEN', KEYS[12]) ~= tonumber(ARGV[8]) then return {-3} end
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 -- A mark closes a segment of the log: 64 commits or 1 MiB. Whole segments are cut, a few at a time, so that the work of
 -- one commit is bounded; the segment of the new record never is.
 local closes = version - newest >= 64 or open_bytes >= 1048576
@@ -91,7 +101,7 @@ if type(added) == 'table' and added.err then
 end
 
 -- Phase C: the rest. unpack takes less than 8,000 values.
-local at = 30
+local at = 33
 local function spread(command, key, n)
   local last = at + n - 1
   while at <= last do
@@ -179,6 +189,8 @@ end
 redis.call('HSET', KEYS[1], 'v', ARGV[4], 'd', ARGV[5], 'g', generation, 'c', ARGV[8], 's', ARGV[9], 'w', stacks,
   'la', string.format('%d', now), 'k', string.format('%d %d %d %d %d %d %d',
   first, log_bytes, open_bytes, newest, oldest, oldest_ms, oldest_bytes))
+
+if holder and ARGV[32] == '' then redis.call('HDEL', KEYS[1], 'tn') end
 
 -- Phase D: tell. A refusal changes nothing: the log is the truth. In a cluster this is the one line that may want SPUBLISH.
 local published = 1

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
 // What can be wrong with a session, a position or Redis. Errors of this package wrap exactly one of these, or are a
-// *ConflictError, a *DuplicateError or a *TrimmedError; anything else is a defect.
+// *ConflictError, a *TurnError, a *DuplicateError or a *TrimmedError; anything else is a defect.
 var (
 	// ErrNoSession: there is no such session, and there is no sign that it was deleted.
 	ErrNoSession = errors.New("no such session")
@@ -54,6 +55,17 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("head is at version %d, not %d", e.Head.Version, e.Base.Version)
+}
+
+// TurnError says that another writer has the turn, and nothing was written.
+type TurnError struct {
+	Base wire.Position // what the commit was decided against
+	Head wire.Position // what Redis had
+	Left time.Duration // the turn ends after this, or earlier with the commit of its holder
+}
+
+func (e *TurnError) Error() string {
+	return fmt.Sprintf("another writer has the turn for %v", e.Left)
 }
 
 // DuplicateError says that a commit with this idempotency key was made before.

@@ -42,6 +42,8 @@ func (l *Log) outcome(ctx context.Context, c Commit, v any, err error) (wire.Pos
 		return l.conflict(ctx, c, r)
 	case 2:
 		return l.duplicate(ctx, c, parseKeyed(r.text(1)))
+	case 4:
+		return wire.Position{}, turnError(c, r)
 	case 3:
 		return wire.Position{}, fmt.Errorf("%w: expected version %d", ErrStackMoved, c.Entry.Version)
 	case -1:
@@ -108,17 +110,16 @@ func (l *Log) resolve(ctx context.Context, c Commit, lost error) (wire.Position,
 }
 
 func (l *Log) find(ctx context.Context, c Commit, lost error) (wire.Position, error) {
-	k := keysOf(c.Session)
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		found, err := l.committed(ctx, c)
 		if err == nil && found {
 			return c.Record.Position(), nil
 		}
 		if err == nil {
-			v, again := commitScript.Run(ctx, l.rdb, c.keys(k), c.args(l.cfg, k)...).Result()
+			v, again := l.send(ctx, c)
 			if !unanswered(again) {
 				pos, result := l.outcome(ctx, c, v, again)
-				if !errors.Is(result, ErrUnavailable) { // one that refuses to write says nothing of the first try
+				if !errors.Is(result, ErrUnavailable) && !errors.As(result, new(*TurnError)) { // these say nothing of the first try
 					return pos, result
 				}
 			}
@@ -138,6 +139,8 @@ func resultOf(err error) string {
 		return "committed"
 	case errors.As(err, new(*ConflictError)):
 		return "conflict"
+	case errors.As(err, new(*TurnError)):
+		return "turn"
 	case errors.As(err, new(*DuplicateError)):
 		return "duplicate"
 	case errors.Is(err, ErrUnknown):
