@@ -18,8 +18,13 @@ COMPOSE  := $(shell docker compose version >/dev/null 2>&1 && echo docker compos
 IMAGES   := command edge standalone
 VERSION  ?= latest
 
+# What each package says of itself, without the list of all packages that coverage is measured over.
+TERSE    := sed -e 's/\tcoverage: .*//' -e '/\[no test files\]/d'
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test race e2e bench lint vet fmt check tidy tidy-check images up down clean
+.PHONY: help run build test redis race e2e bench lint vet fmt check tidy tidy-check images up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,22 +35,28 @@ run: ## command, edge, Redis and SQLite in one process on :8080
 build: ## build the three services into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./services/command/cmd/command ./services/edge/cmd/edge ./services/standalone/cmd/standalone
 
-test: ## run the tests; print the coverage and fail below 85 %
-	go test -count=1 -timeout 10m -coverpkg=$(COVERED) -coverprofile=coverage.out $(FAST)
+test: redis ## run the tests; print the coverage and fail below 85 %
+	@echo "go test -coverpkg=… $(FAST)"
+	@go test -count=1 -timeout 10m -coverpkg=$(COVERED) -coverprofile=coverage.out $(FAST) | $(TERSE)
 	@go tool cover -func=coverage.out | awk -v floor=$(FLOOR) '/^total:/ { sub("%", "", $$3); total = $$3 } \
 		END { printf "coverage: %.1f %% (at least %.1f %%)\n", total, floor; exit total < floor }'
 
-race: ## run the tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -count=1 -timeout 20m $(FAST)
+redis: ## say which Redis the tests use
+	@go test -count=1 -v -run '^TestTheSharedRedisAnswers' ./pkg/redistest | grep '^redistest:'
 
-e2e: ## run the end-to-end tests, those on containers included
+race: redis ## run the tests under the race detector (needs a C compiler)
+	@echo "go test -race $(FAST)"
+	@CGO_ENABLED=1 go test -race -count=1 -timeout 20m $(FAST) | $(TERSE)
+
+e2e: redis ## run the end-to-end tests, those on containers included
 	go test -count=1 -timeout 20m -v ./tests/e2e/... $(SLOW)
 
-bench: ## run the benchmarks on a real Redis
+bench: redis ## run the benchmarks on a real Redis
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./pkg/... ./services/command/... ./services/edge/...
 
 lint: $(LINT) ## run golangci-lint over all modules
-	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	@failed=; for module in $(MODULES); do echo "lint $$module"; \
+		(cd $$module && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...) || failed=1; done; test -z "$$failed"
 
 $(LINT): tools/go.mod tools/go.sum
 	GOWORK=off go -C tools build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
