@@ -104,10 +104,12 @@ func (h *Health) Livez() http.Handler {
 	})
 }
 
-// Readyz answers 200 when the process is ready, else 503 with the names of the checks that do not hold.
+// Readyz answers 200 when the process is ready, else 503 with the names of the checks that do not hold. The checks are
+// bounded by their own time, not by the request: fasthttp's request context must not be waited on while its server shuts
+// down (RequestCtx.Done reads what Server.Shutdown writes).
 func (h *Health) Readyz() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		errs, err := h.run(req.Context())
+		errs, err := h.run(context.WithoutCancel(req.Context()))
 		if err != nil {
 			writeReport(w, http.StatusServiceUnavailable, report{Status: "draining"})
 			return

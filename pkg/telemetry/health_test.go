@@ -120,3 +120,27 @@ func TestMetricsAreServedWithTheRuntimesOwn(t *testing.T) {
 		}
 	}
 }
+
+// shutting is the context of a request whose server shuts down: fasthttp writes what Done reads.
+type shutting struct {
+	context.Context
+
+	asked atomic.Int32
+}
+
+func (s *shutting) Done() <-chan struct{} {
+	s.asked.Add(1)
+	return nil
+}
+
+func TestReadinessDoesNotWaitOnTheRequestWhoseServerShutsDown(t *testing.T) {
+	t.Parallel()
+	ctx := &shutting{Context: t.Context()}
+	health := telemetry.NewHealth(slog.New(slog.DiscardHandler), telemetry.Check{Name: "redis", Probe: (&gate{}).check})
+
+	health.Readyz().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+
+	if n := ctx.asked.Load(); n > 0 {
+		t.Errorf("the request's context was asked for its end %d times", n)
+	}
+}
