@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -41,10 +42,8 @@ type span struct{ from, to uint64 }
 
 // index is the place of a version in the log.
 func (c *chain) index(version uint64) (int, bool) {
-	if len(c.log) == 0 || version < c.log[0].pos.Version || version > c.head().Version {
-		return 0, false
-	}
-	return int(version - c.log[0].pos.Version), true
+	i, ok := slices.BinarySearchFunc(c.log, version, func(e entry, v uint64) int { return cmp.Compare(e.pos.Version, v) })
+	return i, ok
 }
 
 // head is where the log ends.
@@ -101,7 +100,12 @@ func (s *session) append(r *run, number int, l *history.Line) {
 		s.log = s.log[:i]
 	}
 	e := entry{line: number, pos: pos, prev: prev, payload: l.Payload, command: l.Command, kind: l.CommandType, actor: l.Actor, uid: l.UID, raw: l.Raw}
-	if head := s.head(); len(s.log) > 0 && (pos.Version != head.Version+1 || prev != head.Digest || pos.Epoch != head.Epoch) {
+	head := s.head()
+	if len(s.log) > 0 && pos.Version < head.Version {
+		r.violates(Contiguous, at(number), "session %s: version %d of the log came after version %d", s.id, pos.Version, head.Version)
+		return
+	}
+	if len(s.log) > 0 && (pos.Version != head.Version+1 || prev != head.Digest || pos.Epoch != head.Epoch) {
 		r.violates(Contiguous, at(s.log[len(s.log)-1].line, number), "session %s: version %d of the log does not follow version %d", s.id, pos.Version, head.Version)
 	}
 	s.log = append(s.log, e)
@@ -117,7 +121,11 @@ func (s *session) finish(r *run, number int, l *history.Line) {
 		}
 		return
 	}
-	if head, err := wire.ParsePosition(l.Position); err == nil && head.Version > 0 && head != s.head() {
+	head, err := wire.ParsePosition(l.Position)
+	if i, ok := s.index(head.Version); ok && err == nil && s.log[i].pos == head && r.lossBefore(s.id, l.T) {
+		s.log = s.log[:i+1] // what was read behind it before is lost
+	}
+	if err == nil && head.Version > 0 && head != s.head() {
 		r.violates(Contiguous, at(number), "session %s: the log ends at %v, the head is %v", s.id, s.head(), head)
 	}
 }

@@ -159,13 +159,16 @@ func findings() map[ID]*Result {
 // looked counts something that a check has examined.
 func (r *run) looked(id ID) { r.found[id].Looked++ }
 
-// violates reports what must not be. The lines are those of the history that show it, 0 for none.
+// violates reports what must not be. The lines are those of the history that show it, 0 for none. The first violation is
+// the one whose first line is.
 func (r *run) violates(id ID, lines []int, format string, args ...any) {
 	f := r.found[id]
-	if f.Violations++; f.First == nil {
-		lines = slices.DeleteFunc(slices.Clone(lines), func(n int) bool { return n == 0 })
-		slices.Sort(lines)
-		f.First = &Violation{Text: fmt.Sprintf(format, args...), Lines: slices.Compact(lines)}
+	f.Violations++
+	lines = slices.DeleteFunc(slices.Clone(lines), func(n int) bool { return n == 0 })
+	slices.Sort(lines)
+	v := Violation{Text: fmt.Sprintf(format, args...), Lines: slices.Compact(lines)}
+	if f.First == nil || cmp.Or(slices.Compare(v.Lines, f.First.Lines), cmp.Compare(v.Text, f.First.Text)) < 0 {
+		f.First = &v
 	}
 }
 

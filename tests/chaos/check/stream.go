@@ -189,6 +189,9 @@ func (st *streams) content(b *sub, number int, l *history.Line, pos wire.Positio
 	if e.payload != l.Payload {
 		st.violates(Content, at(e.line, number), "connection %s got other bytes as version %d of session %s than the log has", l.Conn, pos.Version, s.id)
 	}
+	if l.Error != "" {
+		st.violates(Convergence, at(e.line, number), "client %s cannot follow version %d of session %s: %s", l.Client, pos.Version, s.id, l.Error)
+	}
 	if l.Hash != "" && e.hash != "" {
 		st.looked(Convergence)
 		if l.Hash != e.hash {

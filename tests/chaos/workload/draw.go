@@ -212,6 +212,9 @@ func (p *writer) compareAndSet(ctx context.Context) intention {
 		in = p.create()
 	}
 	position, _ := p.session.latest()
+	if p.rng.IntN(4) == 0 {
+		position = p.session.earlier()
+	}
 	in.ifMatch = position.String()
 	return in
 }

@@ -25,6 +25,7 @@ type session struct {
 	nodes   []string
 	parents map[string]string
 	newest  wire.Position // that an answer named
+	older   wire.Position // that was newest before
 	tops    []uint64      // versions of own commands, newest last
 }
 
@@ -148,7 +149,7 @@ func (s *session) at(p wire.Position, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.Epoch != s.newest.Epoch || p.Version > s.newest.Version {
-		s.newest = p
+		s.older, s.newest = s.newest, p
 	}
 	if version > 0 {
 		s.tops = append(s.tops[max(0, len(s.tops)-8):], version)
@@ -163,6 +164,13 @@ func (s *session) latest() (wire.Position, uint64) {
 		return s.newest, 0
 	}
 	return s.newest, s.tops[len(s.tops)-1]
+}
+
+// earlier is a position that the session has left behind.
+func (s *session) earlier() wire.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.older
 }
 
 // newID draws a UUID.
