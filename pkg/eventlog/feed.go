@@ -2,7 +2,6 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +30,9 @@ type Feed struct {
 	poke    chan struct{} // of one element: there is something in pending
 
 	reconnects atomic.Uint64
-	unheard    atomic.Int32 // probes published since anything was heard
+	unheard    atomic.Int32 // probes published since one was heard
+	born       time.Time
+	heard      atomic.Int64 // when a probe was heard last, nanoseconds after born; 0: never
 
 	mu      sync.Mutex
 	wanted  map[string]uuid.UUID // by channel
@@ -40,17 +41,16 @@ type Feed struct {
 
 const (
 	feedChunk      = 1000                   // channels per command
-	probeEvery     = time.Second            // a message to itself, over another connection
-	probesMissed   = 3                      // and when the feed counts as deaf
 	feedBackoff    = 20 * time.Millisecond  // after the first failure, doubled up to
 	feedBackoffMax = 500 * time.Millisecond // this
 )
 
-var errDeaf = errors.New("feed hears nothing of what is published")
-
 // NewFeed is a feed that listens to nothing until it runs.
 func NewFeed(rdb redis.UniversalClient, handler FeedHandler) *Feed {
-	return &Feed{rdb: rdb, handler: handler, poke: make(chan struct{}, 1), wanted: map[string]uuid.UUID{}, pending: map[string]bool{}}
+	return &Feed{
+		rdb: rdb, handler: handler, poke: make(chan struct{}, 1), born: time.Now(),
+		wanted: map[string]uuid.UUID{}, pending: map[string]bool{},
+	}
 }
 
 // Add listens to a session. It does not wait; the handler's Confirmed says when messages can be relied on to arrive. Adding a
@@ -110,15 +110,17 @@ func (f *Feed) serve(ctx context.Context) error {
 	f.mu.Unlock()
 	f.unheard.Store(0)
 	f.wake()
-	group.Go(func() error { return f.receive(ctx, sub, probe) })
+	listens := make(chan struct{}, 1)
+	group.Go(func() error { return f.receive(ctx, sub, probe, listens) })
 	group.Go(func() error { return f.send(ctx, sub) })
-	group.Go(func() error { return f.probe(ctx, sub, probe) })
+	group.Go(func() error { return f.probe(ctx, sub, probe, listens) })
 	return group.Wait()
 }
 
 // receive hands everything over. After an error the subscriber has reconnected, or does so at the next call, and subscribes to
-// all its channels again, whose confirmations arrive here.
-func (f *Feed) receive(ctx context.Context, sub *redis.PubSub, probe string) error {
+// all its channels again, whose confirmations arrive here. Only a probe proves that what is published arrives: a server that was
+// replaced by another still confirms subscriptions.
+func (f *Feed) receive(ctx context.Context, sub *redis.PubSub, probe string, listens chan<- struct{}) error {
 	wait := feedBackoff
 	for {
 		v, err := sub.Receive(ctx)
@@ -134,16 +136,30 @@ func (f *Feed) receive(ctx context.Context, sub *redis.PubSub, probe string) err
 			continue
 		}
 		wait = feedBackoff
-		f.unheard.Store(0)
-		switch m := v.(type) {
-		case *redis.Message:
-			if session, ok := f.session(m.Channel); ok && m.Channel != probe {
-				f.handler.Message(session, []byte(m.Payload))
+		f.hear(v, probe, listens)
+	}
+}
+
+func (f *Feed) hear(v any, probe string, listens chan<- struct{}) {
+	switch m := v.(type) {
+	case *redis.Message:
+		if m.Channel == probe {
+			f.unheard.Store(0)
+			f.heard.Store(int64(time.Since(f.born)))
+		} else if session, ok := f.session(m.Channel); ok {
+			f.handler.Message(session, []byte(m.Payload))
+		}
+	case *redis.Subscription:
+		if m.Kind != "subscribe" {
+			return
+		}
+		if m.Channel == probe {
+			select {
+			case listens <- struct{}{}:
+			default: // the prober knows already
 			}
-		case *redis.Subscription:
-			if session, ok := f.session(m.Channel); ok && m.Kind == "subscribe" {
-				f.handler.Confirmed(session)
-			}
+		} else if session, ok := f.session(m.Channel); ok {
+			f.handler.Confirmed(session)
 		}
 	}
 }
@@ -186,27 +202,6 @@ func (f *Feed) take() (more, fewer []string) {
 	}
 	clear(f.pending)
 	return more, fewer
-}
-
-// probe publishes to the feed itself through the pool. A connection that is open and hears nothing is given up; a PING would be
-// answered there.
-func (f *Feed) probe(ctx context.Context, sub *redis.PubSub, channel string) error {
-	_ = sub.Subscribe(ctx, channel)
-	tick := time.NewTicker(probeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		bounded, cancel := context.WithTimeout(ctx, probeEvery)
-		err := f.rdb.Publish(bounded, channel, "").Err()
-		cancel()
-		if err == nil && f.unheard.Add(1) > probesMissed {
-			return errDeaf
-		}
-	}
 }
 
 // pause waits, and reports whether ctx is still alive.

@@ -110,36 +110,6 @@ func (l *Log) answer(ctx context.Context, session uuid.UUID, key string) (Head, 
 	return h, nil, nil
 }
 
-// Heads reads the positions of many sessions in pipelined batches. A session that does not exist has the zero position.
-func (l *Log) Heads(ctx context.Context, sessions []uuid.UUID) ([]wire.Position, error) {
-	const batch = 500
-	positions := make([]wire.Position, 0, len(sessions))
-	for len(sessions) > 0 {
-		part := sessions[:min(batch, len(sessions))]
-		sessions = sessions[len(part):]
-		cmds := make([]*redis.SliceCmd, len(part))
-		err := retry(ctx, func() error {
-			p := l.rdb.Pipeline()
-			for i, s := range part {
-				cmds[i] = p.HMGet(ctx, keysOf(s).head(), "e", "v", "d")
-			}
-			_, err := p.Exec(ctx)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for i, cmd := range cmds {
-			pos, err := parsePosition(cmd.Val())
-			if err != nil {
-				return nil, l.subject(part[i], err)
-			}
-			positions = append(positions, pos)
-		}
-	}
-	return positions, nil
-}
-
 // Update changes the head without a commit and counts as use of the session. With an empty change it only does that.
 // It returns ErrNoSession or ErrUnavailable.
 func (l *Log) Update(ctx context.Context, session uuid.UUID, change HeadChange) error {

@@ -2,7 +2,6 @@ package eventlogtest
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -163,23 +162,31 @@ func (s suite) clients(t *testing.T) {
 }
 
 func (s suite) heads(t *testing.T) {
-	log, _ := s.log(t, eventlog.Config{})
-	var sessions []uuid.UUID
-	var want []wire.Position
-	for i := range 600 {
-		if i%100 != 0 {
-			sessions, want = append(sessions, uuid.New()), append(want, wire.Position{})
+	log, rdb := s.log(t, eventlog.Config{})
+	sessions := make([]uuid.UUID, 600)
+	want := make([]wire.Position, len(sessions))
+	errs := make([]error, len(sessions))
+	for i := range sessions {
+		if i%50 != 0 {
+			sessions[i], errs[i] = uuid.New(), eventlog.ErrNoSession
 			continue
 		}
 		w := Creates(t, log)
 		w.Writes(t, Image(1, "one"))
-		sessions, want = append(sessions, w.Session), append(want, w.At)
+		sessions[i], want[i] = w.Session, w.At
 	}
+	must(t, log.Delete(t.Context(), sessions[0], nil))
+	want[0], errs[0] = wire.Position{}, eventlog.ErrGone
+	must(t, rdb.HSet(t.Context(), Key(t, rdb, sessions[50], "h"), "d", "rubbish").Err())
+	want[50], errs[50] = wire.Position{}, eventlog.ErrTorn
+	must(t, rdb.Set(t.Context(), Key(t, rdb, sessions[100], "h"), "not a hash", 0).Err())
+	want[100], errs[100] = wire.Position{}, eventlog.ErrTorn
 
-	got, err := log.Heads(t.Context(), sessions)
+	got := log.Heads(t.Context(), sessions)
 
-	must(t, err)
-	if !slices.Equal(got, want) {
-		t.Error("the heads are not those of the sessions")
+	for i, head := range got {
+		if head.Position != want[i] && errs[i] == nil || !errors.Is(head.Err, errs[i]) {
+			t.Errorf("session %d is at %v with error %v, want %v and %v", i, head.Position, head.Err, want[i], errs[i])
+		}
 	}
 }

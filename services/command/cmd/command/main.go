@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/talus-tally/talus/pkg/daemon"
+	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/services/command"
 )
 
@@ -19,6 +20,7 @@ func main() {
 }
 
 func run(ctx context.Context, cfg command.Config, process daemon.Process) error {
+	eventlog.LogClient(process.Log)
 	service, err := command.New(cfg, process.Log)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/talus-tally/talus/pkg/daemon"
+	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/services/edge"
 )
 
@@ -19,6 +20,7 @@ func main() {
 }
 
 func run(ctx context.Context, cfg edge.Config, process daemon.Process) error {
+	eventlog.LogClient(process.Log)
 	service, err := edge.New(cfg, process.Log)
 	if err != nil {
 		return err

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/talus-tally/talus/pkg/wire"
 )
 
 const (
@@ -60,23 +58,29 @@ func (h *Hub) takeSuspects() []*Room {
 // per interval, spread over it. A lost last message is found here; so is a Redis
 // that came back with less than it had.
 func (h *Hub) check(ctx context.Context) {
-	tick := time.NewTicker(h.cfg.HeadCheck / headSlices)
+	const parts = time.Duration(headSlices)
+	tick := time.NewTicker(h.cfg.HeadCheck / parts)
 	defer tick.Stop()
+	last := time.Now()
 	for slice := byte(0); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.wake:
 		case <-tick.C:
-			slice = (slice + 1) % headSlices
-			h.suspectLater(h.housekeep(slice, time.Now())...)
+			now := time.Now()
+			for due := min(headSlices, max(1, now.Sub(last)*parts/h.cfg.HeadCheck)); due > 0; due-- { // more after a slow read
+				slice = (slice + 1) % headSlices
+				h.suspectLater(h.housekeep(slice, now)...)
+			}
+			last = now
 		}
 		h.readHeads(ctx)
 	}
 }
 
 // housekeep looks after the rooms of one slice and returns those that have been
-// quiet for an interval.
+// quiet for an interval, or whose clients have waited so long for the channel.
 func (h *Hub) housekeep(slice byte, now time.Time) []*Room {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -85,7 +89,7 @@ func (h *Hub) housekeep(slice byte, now time.Time) []*Room {
 		if session[15]%headSlices != slice {
 			continue
 		}
-		if r.view.Load() != nil && r.quiet(now, h.cfg.HeadCheck) {
+		if known := r.view.Load() != nil; known && r.quiet(now, h.cfg.HeadCheck) || !known && r.pending.Load() > 0 {
 			idle = append(idle, r)
 		}
 		if r.pending.Load() > 0 || r.idle(now) {
@@ -96,27 +100,36 @@ func (h *Hub) housekeep(slice byte, now time.Time) []*Room {
 	return idle
 }
 
-// readHeads reads the heads of all suspect sessions and tells their rooms. After an
-// error they stay suspect until the next tick.
+// readHeads reads the heads of all suspect sessions and tells their rooms. Those that
+// cannot be read stay suspect until the next tick; when none of a batch can, the
+// others are not tried.
 func (h *Hub) readHeads(ctx context.Context) {
 	rooms := h.takeSuspects()
 	for len(rooms) > 0 {
 		batch := rooms[:min(headBatch, len(rooms))]
-		heads, err := h.heads(ctx, batch)
-		if err != nil {
-			h.metrics.headChecks.WithLabelValues("error").Inc()
-			h.log.Debug("heads cannot be read", "sessions", len(rooms), "err", err)
-			h.suspectLater(rooms...)
-			return
-		}
-		for i, r := range batch {
-			h.tell(r, heads[i])
+		began := time.Now()
+		failed := 0
+		for i, head := range h.heads(ctx, batch) {
+			if head.Err == nil {
+				batch[i].missed = 0
+				h.tell(batch[i], head)
+				continue
+			}
+			h.log.Debug("head cannot be read", "session", batch[i].session, "err", head.Err)
+			h.miss(batch[i], time.Since(began))
+			failed++
 		}
 		rooms = rooms[len(batch):]
+		if failed == len(batch) {
+			for _, r := range rooms {
+				h.miss(r, time.Since(began))
+			}
+			return
+		}
 	}
 }
 
-func (h *Hub) heads(ctx context.Context, rooms []*Room) ([]wire.Position, error) {
+func (h *Hub) heads(ctx context.Context, rooms []*Room) []Head {
 	sessions := make([]uuid.UUID, len(rooms))
 	for i, r := range rooms {
 		sessions[i] = r.session
@@ -126,11 +139,15 @@ func (h *Hub) heads(ctx context.Context, rooms []*Room) ([]wire.Position, error)
 	return h.source.Heads(ctx, sessions)
 }
 
-// tell wakes a room unless it stands at that head and nobody waits.
-func (h *Hub) tell(r *Room, head wire.Position) {
-	if g := r.view.Load(); g != nil && r.pending.Load() == 0 && g.stands(head) {
+// tell wakes a room unless it stands at that head, nobody waits and nobody was told
+// that it is stale. A room that is not on its channel yet must not know its head.
+func (h *Hub) tell(r *Room, head Head) {
+	switch g := r.view.Load(); {
+	case !r.confirmed.Load():
+		r.do(r.reachable)
+	case g != nil && r.pending.Load() == 0 && !r.away.Load() && g.stands(head.Position):
 		h.metrics.headChecks.WithLabelValues("same").Inc()
-		return
+	default:
+		r.do(func() { r.headSeen(head) })
 	}
-	r.do(func() { r.headSeen(head) })
 }

@@ -28,6 +28,7 @@ type redis struct {
 	down     bool
 	deaf     bool // publishes nothing
 	sessions map[uuid.UUID]*branch
+	deleted  map[uuid.UUID]bool
 	heard    map[uuid.UUID]bool
 	reads    int
 	heads    int
@@ -46,7 +47,7 @@ func newRedis() *redis {
 	return &redis{
 		latency: time.Millisecond, confirm: 2 * time.Millisecond,
 		fault:    func() (int, time.Duration) { return 1, time.Millisecond },
-		sessions: map[uuid.UUID]*branch{}, heard: map[uuid.UUID]bool{},
+		sessions: map[uuid.UUID]*branch{}, deleted: map[uuid.UUID]bool{}, heard: map[uuid.UUID]bool{},
 	}
 }
 
@@ -165,22 +166,26 @@ func (f *redis) readCount() int {
 }
 
 // Heads implements hub.Source.
-func (f *redis) Heads(ctx context.Context, sessions []uuid.UUID) ([]wire.Position, error) {
+func (f *redis) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
 	time.Sleep(f.latency / 2)
 	defer time.Sleep(f.latency / 2) // the answer is on its way while the world goes on
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.heads++
-	if f.down {
-		return nil, errDown
-	}
-	out := make([]wire.Position, len(sessions))
+	out := make([]hub.Head, len(sessions))
 	for i, s := range sessions {
-		if b := f.sessions[s]; b != nil {
-			out[i] = b.at
+		switch b := f.sessions[s]; {
+		case f.down:
+			out[i].Err = errDown
+		case ctx.Err() != nil:
+			out[i].Err = ctx.Err()
+		case b != nil:
+			out[i].Position = b.at
+		default:
+			out[i].Deleted = f.deleted[s]
 		}
 	}
-	return out, ctx.Err()
+	return out
 }
 
 // Read implements hub.Source.

@@ -11,6 +11,10 @@
 // check of idle rooms' heads lead to a read of the log. A room listens first and
 // reads second.
 //
+// While the log cannot be read the clients stay and are told that what they see may
+// be old ("stale"); joins are refused. When it can be read again all rooms are
+// verified together, each tells its clients "live", and nobody had to come back.
+//
 // It knows neither sockets nor Redis: clients, the log and the channel are
 // interfaces. It does not decode the JSON of any event. It does not keep a client
 // that cannot keep up: pacing is the connection's part.
@@ -23,6 +27,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -36,17 +41,25 @@ import (
 // Reasons for which a subscription ends or never begins.
 var (
 	ErrNoSession   = errors.New("hub: no such session")
+	ErrLost        = fmt.Errorf("%w: its data are lost", ErrNoSession) // nobody deleted it
 	ErrUnavailable = errors.New("hub: the log cannot be read")
 )
 
+// Head is where the log of one session ends.
+type Head struct {
+	Position wire.Position // zero: there is no such session
+	Deleted  bool          // there was one, and somebody deleted it
+	Err      error         // the head could not be read; nothing else is known
+}
+
 // Source is what the hub needs of the event log.
 type Source interface {
-	// Heads returns the head of each session, in order; the zero position means that
-	// there is no such session. An error says nothing about any of them.
-	Heads(ctx context.Context, sessions []uuid.UUID) ([]wire.Position, error)
+	// Heads returns the head of each session, in order.
+	Heads(ctx context.Context, sessions []uuid.UUID) []Head
 	// Read returns up to limit records of the session from version `from` on, oldest
 	// first. Versions that are no longer kept are left out, so the first record may
-	// be a later one; an empty result means that nothing from there on is kept.
+	// be a later one; an empty result means that nothing from there on is kept. An
+	// error that wraps ErrLost means that the log must not be continued.
 	Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, error)
 }
 
@@ -175,6 +188,7 @@ func (h *Hub) Message(session uuid.UUID, payload []byte) {
 // blocks.
 func (h *Hub) Confirmed(session uuid.UUID) {
 	if room := h.find(session); room != nil {
+		room.confirmed.Store(true)
 		h.suspect(room)
 	}
 }

@@ -42,8 +42,8 @@ type Client interface {
 	// Event hands over a frame without a version, in the client's format. Only a client that is up to date
 	// may get it; others never do.
 	Event(frame []byte)
-	// Ended is the last call: nil when the subscription was left, else ErrNoSession
-	// or ErrUnavailable.
+	// Ended is the last call: nil when the subscription was left, else ErrNoSession,
+	// which ErrLost wraps, or ErrUnavailable.
 	Ended(err error)
 }
 
@@ -84,6 +84,11 @@ type join struct {
 func (r *Room) join(s *Subscription, after After) {
 	if r.ring == nil && r.isDead() {
 		s.end(ErrNoSession)
+		return
+	}
+	if r.away.Load() {
+		r.hub.metrics.joins.WithLabelValues("unavailable").Inc()
+		s.end(ErrUnavailable)
 		return
 	}
 	r.pending.Add(1)
@@ -201,7 +206,12 @@ func (r *Room) leave(s *Subscription) {
 
 // expire refuses the joins that have waited for Redis too long.
 func (r *Room) expire(now time.Time) {
-	for _, j := range r.drop(func(j *join) bool { return now.Sub(j.since) >= r.hub.cfg.JoinTimeout }) {
+	r.turnAway(func(j *join) bool { return now.Sub(j.since) >= r.hub.cfg.JoinTimeout })
+}
+
+// turnAway refuses the waiting joins that match: the client may try again later.
+func (r *Room) turnAway(match func(*join) bool) {
+	for _, j := range r.drop(match) {
 		r.hub.metrics.joins.WithLabelValues("unavailable").Inc()
 		j.sub.end(ErrUnavailable)
 	}

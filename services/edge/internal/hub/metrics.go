@@ -24,6 +24,8 @@ type metrics struct {
 	joinWait      prometheus.Histogram
 	headChecks    *prometheus.CounterVec // by result
 	chunks        prometheus.Counter
+	stale         prometheus.Gauge
+	lost          prometheus.Counter
 	lag           prometheus.Histogram
 }
 
@@ -65,6 +67,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		joinWait:      seconds("talus_join_wait_seconds", "Time from a join to its answer."),
 		headChecks:    by("result", "talus_head_checks_total", "Heads compared with the log."),
 		chunks:        counter("talus_backfill_reads_total", "Reads of old commits for clients below the ring."),
+		stale:         gauge("talus_stale_rooms", "Sessions whose log cannot be read now."),
+		lost:          counter("talus_sessions_lost_total", "Watched sessions whose data were lost or contradict themselves."),
 		lag:           seconds("talus_delivery_lag_seconds", "Time from a commit's timestamp to its fan-out."),
 	}
 }

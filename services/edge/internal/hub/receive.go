@@ -67,7 +67,13 @@ func (r *Room) append(rec wire.Record, from string) {
 		r.restart(rec.Position(), Large)
 		return
 	}
-	r.ring.append(newFrame(rec))
+	f := newFrame(rec)
+	for as, readers := range r.readers {
+		if readers > 0 {
+			f.in(Format(as))
+		}
+	}
+	r.ring.append(f)
 }
 
 // restart begins a new ring at a position and sends every client there.

@@ -14,6 +14,7 @@ type verdict struct {
 	head    wire.Position // set if broken
 	broken  Reason        // not empty: the position cannot be continued
 	gone    bool          // there is no such session
+	deleted bool          // set if gone: somebody deleted it
 	settled bool          // the head was read, too, and leaves no doubt
 }
 
@@ -64,14 +65,15 @@ func chained(at wire.Position, recs []wire.Record) []wire.Record {
 // position on, do not continue it. It is not settled if the log was empty and has
 // grown in between.
 func (r *Room) lookForHead(at wire.Position, recs []wire.Record) (verdict, error) {
-	heads, err := r.hub.heads(r.hub.ctx, []*Room{r})
-	if err != nil {
-		return verdict{}, err
+	found := r.hub.heads(r.hub.ctx, []*Room{r})[0]
+	if found.Err != nil {
+		return verdict{}, found.Err
 	}
-	v := verdict{settled: true, head: heads[0], broken: Fork}
-	switch head := heads[0]; {
+	head := found.Position
+	v := verdict{settled: true, head: head, broken: Fork}
+	switch {
 	case head.IsZero():
-		return verdict{settled: true, gone: true}, nil
+		return verdict{settled: true, gone: true, deleted: found.Deleted}, nil
 	case head == at:
 		return verdict{settled: true}, nil
 	case head.Epoch != at.Epoch:
@@ -112,6 +114,10 @@ func (r *Room) repair() bool {
 	}
 	for r.ring != nil {
 		v, err := r.follow(r.ring.tip, r.hub.cfg.Chunk)
+		if errors.Is(err, ErrLost) {
+			r.lose(ErrLost)
+			break
+		}
 		if err != nil {
 			r.hub.metrics.repairs.WithLabelValues("error").Inc()
 			r.hub.log.Debug("log cannot be read", "session", r.session, "err", err)
@@ -126,7 +132,7 @@ func (r *Room) repair() bool {
 			break
 		}
 	}
-	r.behind = false
+	r.behind, r.verified = false, true
 	return true
 }
 
@@ -135,7 +141,7 @@ func (r *Room) repair() bool {
 func (r *Room) catchUp(v verdict) bool {
 	switch {
 	case v.gone:
-		r.lose()
+		r.lose(reasonOf(v.deleted))
 		return false
 	case v.broken != "":
 		r.hub.metrics.repairs.WithLabelValues(string(v.broken)).Inc()
@@ -151,28 +157,44 @@ func (r *Room) catchUp(v verdict) bool {
 }
 
 // lose ends the room of a session that is no longer there.
-func (r *Room) lose() {
+func (r *Room) lose(why error) {
 	r.hub.metrics.repairs.WithLabelValues("gone").Inc()
-	r.hub.log.Warn("session is gone", "session", r.session, "clients", len(r.subs))
-	r.close(ErrNoSession)
+	if errors.Is(why, ErrLost) {
+		r.hub.metrics.lost.Inc()
+		r.hub.log.Error("session is lost", "session", r.session, "clients", len(r.subs))
+	} else {
+		r.hub.log.Info("session is gone", "session", r.session, "clients", len(r.subs))
+	}
+	r.close(why)
+}
+
+func reasonOf(deleted bool) error {
+	if deleted {
+		return ErrNoSession
+	}
+	return ErrLost
 }
 
 // headSeen takes the result of a head check that began after the subscription of
 // the channel stood.
-func (r *Room) headSeen(head wire.Position) {
+func (r *Room) headSeen(found Head) {
+	head := found.Position
 	switch {
 	case r.isDead():
+		return
 	case head.IsZero() && r.ring == nil:
 		r.hub.metrics.joins.WithLabelValues("no_session").Add(float64(len(r.waiting)))
 		r.close(ErrNoSession)
 	case head.IsZero():
-		r.lose()
+		r.lose(reasonOf(found.Deleted))
 	case r.ring == nil:
 		r.use(newRing(head, r.hub.cfg.RingFrames, r.hub.cfg.RingBytes))
 	case head != r.ring.tip:
 		r.behind = true
 		r.hub.metrics.headChecks.WithLabelValues("differs").Inc()
+		return
 	default:
 		r.hub.metrics.headChecks.WithLabelValues("same").Inc()
 	}
+	r.verified = true
 }

@@ -233,17 +233,19 @@ func TestABackfillWaitsForALogThatIsAway(t *testing.T) {
 		w, end := start(t, hub.Config{RingFrames: 64})
 		defer end()
 		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		wait(time.Second)
+		ann.pause(true)
 		w.commits(plan, 100)
-		w.joins(t, plan, hub.After{})
 		wait(time.Second)
 
 		w.set(func(f *redis) { f.down = true })
-		ann := w.joins(t, plan, behind(w.position(plan, 10)))
+		ann.pause(false)
 		wait(3 * time.Second)
+		ann.saw(1, 0)
 		w.set(func(f *redis) { f.down = false })
 		wait(time.Second)
 
-		ann.started(10, true, "")
-		ann.saw(11, 100)
+		ann.saw(1, 100)
 	})
 }

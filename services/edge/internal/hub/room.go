@@ -24,13 +24,19 @@ type Room struct {
 	dead    bool // takes nothing any more
 
 	// What the hub's housekeeping looks at without waking the room.
+	confirmed  atomic.Bool  // the subscription of the channel stands, or stood
+	away       atomic.Bool  // the head could not be read: clients are stale, joins refused
 	emptySince atomic.Int64 // when the last client left, Unix nanoseconds; 0 while there are clients
 	heard      atomic.Int64 // when the last record came, Unix nanoseconds
 	pending    atomic.Int32 // joins without an answer
 	view       atomic.Pointer[Ring]
 
+	missed int                   // reads of the head that failed in a row; owned by the hub's check
+	status atomic.Pointer[texts] // the frame with the room's status; nil: it was never stale
+
 	// Owned by the room's goroutine.
 	ring      *Ring // nil until the head is known
+	verified  bool  // the log was read since the room became stale
 	retiring  bool
 	announced uint64
 	subs      []*Subscription
@@ -119,6 +125,7 @@ func (r *Room) run() {
 		}
 		r.behind = r.behind || b.lost
 		r.settle()
+		r.recover()
 		r.retire()
 	}
 }
@@ -158,6 +165,7 @@ func (r *Room) close(err error) {
 	r.mu.Unlock()
 	r.hub.forget(r)
 	r.use(nil)
+	r.reach(true)
 	for _, f := range left {
 		f() // late joins and leaves; they find the room dead
 	}
@@ -190,6 +198,7 @@ func (r *Room) retire() {
 	r.mu.Unlock()
 	if dead {
 		r.use(nil)
+		r.reach(true)
 		r.hub.forget(r)
 	}
 }
