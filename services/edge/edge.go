@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/telemetry"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
@@ -44,6 +45,8 @@ type Edge struct {
 	feed     *eventlog.Feed
 	hub      *hub.Hub
 	presence *presence.Presence
+	door     *door
+	handler  *native.Handler
 	sockets  *socket.Server
 	health   *telemetry.Health
 	registry *prometheus.Registry
@@ -53,9 +56,8 @@ type Edge struct {
 // New checks cfg and listens on the address, if there is one. Redis need not be there yet. The instance does nothing
 // before Run; New without Run leaks the listener.
 func New(cfg Config, log *slog.Logger) (*Edge, error) {
-	cfg.Connections = or(cfg.Connections, defaultConnections)
-	cfg.Joins = or(cfg.Joins, socket.MaxSlots)
-	opts, err := eventlog.Options(or(cfg.RedisURL, defaultRedis))
+	cfg = cfg.withDefaults()
+	opts, err := eventlog.Options(cfg.RedisURL)
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -84,27 +86,29 @@ func (e *Edge) assemble() (err error) {
 	e.hub = hub.New(hub.Config{}, source{events}, connect, e.registry, e.log)
 	e.presence = presence.New(events, e.registry, e.log)
 	e.health = telemetry.NewHealth(e.log, telemetry.Check{Name: "redis", Probe: events.Ready})
-	handler := native.New(e.hub, e.presence, e.cfg.Joins, e.registry, e.log)
+	if e.door, err = newDoor(e.cfg, e.registry); err != nil {
+		return err
+	}
+	e.handler = native.New(e.hub, e.presence, e.door.requests(e.cfg), e.registry, e.log)
 	e.sockets, err = socket.New(socket.Config{
 		Protocols:    []string{native.Subprotocol},
-		Admit:        e.admit,
-		MessageLimit: maxMessage,
-	}, handler)
+		Admit:        e.door.admit,
+		Address:      e.door.address,
+		MessageLimit: int(e.cfg.MaxMessage),
+		Limits:       e.door.transport(e.cfg),
+	}, e.handler)
 	if err == nil {
 		e.measure()
 	}
 	return err
 }
 
-// maxMessage is the largest request of a client in bytes: all of them are small.
-const maxMessage = 64 << 10
-
 // URL is where the service listens, such as "http://127.0.0.1:8081"; empty without a listener.
 func (e *Edge) URL() string {
 	if e.listener == nil {
 		return ""
 	}
-	return urlOf(e.listener.Addr())
+	return daemon.URL(e.listener.Addr())
 }
 
 // Ready reports whether the instance should get clients: it is not draining, and Redis answers and does not evict.
@@ -114,20 +118,19 @@ func (e *Edge) Ready(ctx context.Context) error { return e.health.Ready(ctx) }
 // way: it stops being ready, sends the clients away and waits for them at most for the drain time, then ends the rooms,
 // the lease, the feed and Redis.
 func (e *Edge) Run(ctx context.Context) error {
-	var feed, rooms, counts, sockets, requests task
-	feed.start(e.feed.Run)
-	rooms.start(e.hub.Run)
-	counts.start(e.presence.Run)
-	sockets.start(e.sockets.Run)
-	requests.start(e.serve)
+	var feed, rooms, counts, sockets, requests daemon.Task
+	feed.Start(e.feed.Run)
+	rooms.Start(e.hub.Run)
+	counts.Start(e.presence.Run)
+	sockets.Start(e.sockets.Run)
+	requests.Start(e.serve)
 	select {
 	case <-ctx.Done():
-	case <-requests.ended: // before its time
-	case <-sockets.ended:
+	case <-requests.Ended(): // before its time
+	case <-sockets.Ended():
 	}
-	e.health.Drain()
-	e.sendAway()
-	err := errors.Join(requests.stop(), sockets.stop(), rooms.stop(), counts.stop(), feed.stop(), e.rdb.Close())
+	e.drain(requests.Ended())
+	err := errors.Join(requests.Stop(), sockets.Stop(), rooms.Stop(), counts.Stop(), feed.Stop(), e.rdb.Close())
 	if err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}
@@ -140,39 +143,6 @@ func (e *Edge) close() error {
 		return errors.Join(e.listener.Close(), e.rdb.Close())
 	}
 	return e.rdb.Close()
-}
-
-// task is something that runs beside others and is stopped in its turn.
-type task struct {
-	cancel context.CancelFunc
-	ended  chan struct{}
-	err    error // valid when ended is closed
-}
-
-// start runs f until stop. Its life is not that of Run's context: it is ended in its turn.
-func (t *task) start(f func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	t.cancel, t.ended = cancel, make(chan struct{})
-	go func() {
-		defer close(t.ended)
-		t.err = f(ctx)
-	}()
-}
-
-// stop ends the task and returns its error.
-func (t *task) stop() error {
-	t.cancel()
-	<-t.ended
-	return t.err
-}
-
-// sendAway closes all connections: come back in a moment, to another instance.
-func (e *Edge) sendAway() {
-	ctx, cancel := context.WithTimeout(context.Background(), max(e.cfg.Drain, time.Millisecond))
-	defer cancel()
-	if err := e.sockets.Close(ctx, restartCode, restartReason()); err != nil {
-		e.log.Warn("clients were cut off at the end of the drain time", "err", err)
-	}
 }
 
 // serve runs the instance's own listener, if it has one, until ctx ends.

@@ -3,11 +3,7 @@ package edge
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -18,11 +14,6 @@ import (
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
-
-const restartCode = wire.CloseRestart
-
-// restartReason tells a client when to come back; not all at the same moment.
-func restartReason() string { return fmt.Sprintf(`{"retry_after_ms":%d}`, 100+rand.IntN(900)) }
 
 // Prepare sets what an application must have to serve the routes of Mount: hijacked connections are the sockets' own.
 func (e *Edge) Prepare(app *fiber.App) {
@@ -40,17 +31,20 @@ func (e *Edge) Mount(r fiber.Router) {
 	})
 }
 
+// maxBody is the largest body of a request in bytes: no route takes one.
+const maxBody = 4 << 10
+
 // app is the application on the instance's own listener.
 func (e *Edge) app() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName:               "talus edge",
 		DisableStartupMessage: true,
 		ReduceMemoryUsage:     true,
-		BodyLimit:             maxMessage,
+		BodyLimit:             maxBody,
 		ReadBufferSize:        8 << 10, // bounds the headers of a request
-		ReadTimeout:           10 * time.Second,
+		ReadTimeout:           e.cfg.Handshake,
 		IdleTimeout:           time.Minute,
-		ErrorHandler:          refuse,
+		ErrorHandler:          e.door.late,
 	})
 	e.Prepare(app)
 	app.Get("/livez", adaptor.HTTPHandler(e.health.Livez()))
@@ -60,27 +54,6 @@ func (e *Edge) app() *fiber.App {
 	e.Mount(app)
 	app.Use(func(*fiber.Ctx) error { return fiber.ErrNotFound })
 	return app
-}
-
-// admit is asked before each upgrade.
-func (e *Edge) admit(c *fiber.Ctx) error {
-	if e.sockets.Stats().Connections >= e.cfg.Connections {
-		c.Set(fiber.HeaderRetryAfter, "5")
-		return fiber.NewError(fiber.StatusServiceUnavailable, "this instance has no room for more connections")
-	}
-	if origin := c.Get(fiber.HeaderOrigin); origin != "" && !e.allowed(origin, c.Get(fiber.HeaderHost)) {
-		return fiber.NewError(fiber.StatusForbidden, "pages of this origin may not connect")
-	}
-	return nil
-}
-
-// allowed reports whether pages of origin may connect. Those of the same host always may; programs send no origin.
-func (e *Edge) allowed(origin, host string) bool {
-	if slices.Contains(e.cfg.Origins, "*") || slices.Contains(e.cfg.Origins, origin) {
-		return true
-	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && u.Host == host
 }
 
 // answer is the body of a refusal (api.md, part 1).
@@ -124,6 +97,8 @@ func code(status int) wire.Code {
 		return wire.Forbidden
 	case status == http.StatusRequestEntityTooLarge:
 		return wire.PayloadTooLarge
+	case status == http.StatusTooManyRequests:
+		return wire.RateLimited
 	case status == http.StatusServiceUnavailable:
 		return wire.Unavailable
 	case status < http.StatusInternalServerError:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
+	"github.com/talus-tally/talus/services/edge/internal/rate"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
 
@@ -16,7 +17,8 @@ import (
 type connection struct {
 	handler *Handler
 	conn    *socket.Conn
-	id      uuid.UUID // the client_id
+	id      uuid.UUID   // the client_id
+	budget  rate.Bucket // of joins; of the goroutine that reads
 
 	mu   sync.Mutex
 	subs []*subscription
@@ -82,6 +84,9 @@ func (c *connection) joinByURL(query url.Values) {
 // join starts a subscription. A session that is joined already is left first: so a
 // client that found a gap asks again from where it is.
 func (c *connection) join(req request) {
+	if !c.mayJoin(req.id) {
+		return
+	}
 	session, bad := parseSession(req.session)
 	if bad != nil {
 		c.refuse(req.id, *bad)
@@ -93,15 +98,33 @@ func (c *connection) join(req request) {
 	c.enter(&subscription{connection: c, session: session, joinID: req.id}, req.after)
 }
 
+// mayJoin refuses a join that comes too soon or too late.
+func (c *connection) mayJoin(id []byte) bool {
+	switch {
+	case c.handler.draining.Load():
+		c.handler.refused("draining")
+		c.refuse(id, problem{wire.Unavailable, "this instance is stopping"})
+		return false
+	case !c.handler.joins.Take(&c.budget):
+		c.handler.refused("join_rate")
+		c.refuse(id, problem{wire.RateLimited, "too many joins"})
+		c.conn.Close(wire.RateLimited.CloseCode(), "too many joins")
+		return false
+	default:
+		return true
+	}
+}
+
 // enter puts s on the list, asks how many others there are, and joins the room.
 func (c *connection) enter(s *subscription, after hub.After) {
 	c.mu.Lock()
-	full := len(c.subs) >= c.handler.limit
+	full := len(c.subs) >= c.handler.limits.Sessions
 	if !full {
 		c.subs = append(c.subs, s)
 	}
 	c.mu.Unlock()
 	if full {
+		c.handler.refused("sessions")
 		c.refuse(s.joinID, problem{wire.InvalidRequest, "too many sessions on one connection"})
 		return
 	}

@@ -33,6 +33,14 @@ type edge struct {
 // source is the log as rooms read it, without the log's own checks.
 type source struct{ *eventlog.Log }
 
+func (s source) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
+	heads := make([]hub.Head, len(sessions))
+	for i, h := range s.Log.Heads(ctx, sessions) {
+		heads[i].Position = h.Position
+	}
+	return heads
+}
+
 func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, error) {
 	entries, err := s.Log.Read(ctx, session, from-1, limit)
 	records := make([]wire.Record, len(entries))
@@ -55,7 +63,7 @@ func serve(t *testing.T) *edge {
 	}, registry, logger)
 	counts := presence.New(e.log, registry, logger)
 	sockets, err := socket.New(socket.Config{Protocols: []string{native.Subprotocol}, MessageLimit: 4096},
-		native.New(rooms, counts, 3, registry, logger))
+		native.New(rooms, counts, native.Limits{Sessions: 3}, registry, logger))
 	if err != nil {
 		t.Fatal(err)
 	}

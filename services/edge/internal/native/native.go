@@ -12,15 +12,15 @@
 package native
 
 import (
-	"errors"
 	"log/slog"
-	"strconv"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
+	"github.com/talus-tally/talus/services/edge/internal/rate"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
 
@@ -44,15 +44,35 @@ type Presence interface {
 type Handler struct {
 	hub      Hub
 	presence Presence
-	limit    int // sessions per connection
+	limits   Limits
+	joins    *rate.Limiter // of each connection
+	draining atomic.Bool
 	log      *slog.Logger
 	metrics  *metrics
 }
 
-// New returns a handler whose connections may join up to limit sessions each, at
-// most socket.MaxSlots. The metrics are registered with reg.
-func New(h Hub, p Presence, limit int, reg prometheus.Registerer, log *slog.Logger) *Handler {
-	return &Handler{hub: h, presence: p, limit: min(limit, socket.MaxSlots), log: log, metrics: newMetrics(reg)}
+// Limits bound what one connection may ask for.
+type Limits struct {
+	Sessions int                 // joined at a time, at most socket.MaxSlots
+	Joins    rate.Limit          // a client that passes it gets RATE_LIMITED and is closed with 4101
+	Refused  func(reason string) // called with "sessions", "join_rate" or "draining"; must not block; may be nil
+}
+
+// New returns a handler of connections that keep to l. The metrics are registered
+// with reg.
+func New(h Hub, p Presence, l Limits, reg prometheus.Registerer, log *slog.Logger) *Handler {
+	l.Sessions = min(l.Sessions, socket.MaxSlots)
+	return &Handler{hub: h, presence: p, limits: l, joins: rate.New(l.Joins), log: log, metrics: newMetrics(reg)}
+}
+
+// Drain refuses every join from now on: the instance is stopping.
+func (h *Handler) Drain() { h.draining.Store(true) }
+
+// refused counts a refusal.
+func (h *Handler) refused(reason string) {
+	if h.limits.Refused != nil {
+		h.limits.Refused(reason)
+	}
 }
 
 // Open begins a connection and joins the session that the URL names, if any.
@@ -94,33 +114,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 // closed counts the end of a connection.
-func (m *metrics) closed(err error) {
-	reason := "other"
-	var closing *socket.CloseError
-	switch {
-	case errors.As(err, &closing):
-		reason = closeLabel(closing.Code)
-	case errors.Is(err, socket.ErrSlow):
-		reason = "slow"
-	case errors.Is(err, socket.ErrSilent):
-		reason = "silent"
-	case errors.Is(err, socket.ErrGone):
-		reason = "gone"
-	case errors.Is(err, socket.ErrOverflow):
-		reason = "overflow"
-	}
-	m.closes.WithLabelValues(reason).Inc()
-}
-
-// closeLabel is the code as a label; codes that peers make up share one.
-func closeLabel(code int) string {
-	switch {
-	case code >= 1000 && code <= 1015, code >= 4000 && code <= 4299:
-		return strconv.Itoa(code)
-	default:
-		return "unknown"
-	}
-}
+func (m *metrics) closed(err error) { m.closes.WithLabelValues(socket.Cause(err)).Inc() }
 
 // problem is a refusal as the client sees it.
 type problem struct {

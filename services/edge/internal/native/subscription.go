@@ -136,6 +136,8 @@ func (s *subscription) sendAway(id []byte, err error) {
 	s.connection.refuse(id, p)
 	if s.url || s.joined {
 		s.connection.conn.Close(p.code.CloseCode(), p.message)
+	} else if p.code == wire.Unavailable {
+		s.connection.conn.Await()
 	}
 }
 
@@ -145,8 +147,8 @@ type stream struct {
 	sub *hub.Subscription
 }
 
-// Latest implements socket.Stream: nothing of a room but its commits is kept.
-func (s *stream) Latest() []byte { return nil }
+// Latest implements socket.Stream: of what has no version a room keeps its status.
+func (s *stream) Latest() []byte { return s.sub.Latest() }
 
 // Refill implements socket.Stream.
 func (s *stream) Refill(c *socket.Conn, slot socket.Slot, after uint64) {

@@ -17,10 +17,10 @@ type blocking struct {
 
 // converse opens a connection on a socket of any kind and returns when it is over. Input comes from in, which knows
 // the bytes that came with the upgrade request.
-func (s *Server) converse(nc net.Conn, in io.Reader, o Opening) {
+func (s *Server) converse(nc net.Conn, in io.Reader, o Opening, k kind) {
 	b := &blocking{todo: make(chan struct{}, 1)}
-	s.prepare(&b.Conn, pipe{nc, s.cfg.StallAfter}, b, true)
-	b.client = s.handler.Open(&b.Conn, o)
+	s.prepare(&b.Conn, k, pipe{nc, s.cfg.StallAfter}, b, true, o.Address)
+	b.client = k.handler.Open(&b.Conn, o)
 	s.registry.publish(&b.Conn)
 
 	written := make(chan struct{})

@@ -10,7 +10,7 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
 
-func TestCloseSendsWhatIsPendingAndWaits(t *testing.T) {
+func TestADrainSendsWhatIsPendingAndWaits(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(on scene) {
 		t, cfg := on.T, on.cfg
@@ -27,7 +27,9 @@ func TestCloseSendsWhatIsPendingAndWaits(t *testing.T) {
 		}
 
 		closed := make(chan error, 1)
-		go func() { closed <- s.Close(context.Background(), 1012, `{"retry_after_ms":5}`) }()
+		go func() {
+			closed <- s.Drain(context.Background(), 0, 1012, func() string { return `{"retry_after_ms":5}` })
+		}()
 
 		f.until(map[string]uint64{"plan": 600})
 		f.c.wantsClose(1012)
@@ -37,7 +39,7 @@ func TestCloseSendsWhatIsPendingAndWaits(t *testing.T) {
 	})
 }
 
-func TestCloseDoesNotWaitLongerThanItsContext(t *testing.T) {
+func TestADrainDoesNotWaitLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(on scene) {
 		t, cfg := on.T, on.cfg
@@ -52,7 +54,7 @@ func TestCloseDoesNotWaitLongerThanItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 
-		err := s.Close(ctx, 1012, "")
+		err := s.Drain(ctx, 0, 1012, func() string { return "" })
 
 		if !errors.Is(err, context.DeadlineExceeded) || s.Stats().Connections != 0 {
 			t.Errorf("%v, %+v", err, s.Stats())

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/talus-tally/talus/services/edge/internal/rate"
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
 
 // Close codes that the transport itself uses; see api.md part 8.
 const (
 	codeRestart    = 1012
+	codeProtocol   = 4008
 	codeOverloaded = 4100
+	codeRate       = 4101
 	codeSlow       = 4200
 )
 
@@ -27,7 +30,7 @@ type output interface {
 // workers is where a caller leaves a connection, token and all, when work remains after its bounded pass.
 type workers interface{ hand(c *Conn) }
 
-// Conn is one WebSocket connection. All methods may be called by any goroutine at any time, also after the end of the
+// Conn is one connection. All methods may be called by any goroutine at any time, also after the end of the
 // connection, and never block.
 type Conn struct {
 	word  word
@@ -38,12 +41,15 @@ type Conn struct {
 	out     output
 	workers workers
 	client  Client
+	framing Framing
 	patient bool // out may block: only workers may touch it
+	mute    bool // the peer is not listened to
 
 	// Under the token.
 	rest     []byte // the unsent end of exactly one frame (or of one order's frames)
 	slots    []slot
 	turn     uint8 // the slot that is served first in the next pass
+	begun    bool  // a byte was accepted
 	stuck    bool  // armed, and no byte accepted since
 	quitting bool  // the close frame has been handed to the socket, perhaps not all of it yet
 	shut     bool  // the close frame is out: nothing is written any more
@@ -52,11 +58,15 @@ type Conn struct {
 	moved atomic.Uint32 // the socket accepted bytes, or began to be full
 	heard atomic.Uint32 // bytes came from the peer
 
+	waiting atomic.Uint32 // since when a subscription is waited for; 0 when one has been seen
+
 	// Of the goroutine that reads.
 	reader *frame.Reader
 	deaf   bool // input is ignored: a violation or a close frame was seen
+	budget rate.Bucket
 
 	// Of the registry and the wheel.
+	house  household
 	index  uint32
 	gen    uint32
 	pinged uint32 // when the last unanswered ping was sent, 0 if none is open

@@ -10,6 +10,7 @@ type job uint8
 
 const (
 	jobSend      job = iota // nothing more
+	jobBeat                 // nothing more; the frame is never the first of a connection
 	jobAttach               // the slot begins
 	jobDetach               // the slot has ended (before the frame is sent)
 	jobSupply               // the slot gets a backlog; there is no frame
@@ -86,6 +87,13 @@ func (q *queue) free(index uint8) {
 	q.mu.Lock()
 	q.used &^= 1 << index
 	q.mu.Unlock()
+}
+
+// attached says whether there has ever been a slot.
+func (q *queue) attached() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.gen > 0
 }
 
 // peek returns the oldest order.
@@ -176,6 +184,10 @@ func (c *Conn) obey(o order) bool {
 		if s != nil {
 			*s = slot{}
 			c.queue.free(o.slot.index)
+		}
+	case jobBeat:
+		if !c.begun {
+			return true
 		}
 	case jobSupply:
 		if s != nil && s.mode == refill {

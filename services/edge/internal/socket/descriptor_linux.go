@@ -21,7 +21,7 @@ type descriptor struct {
 
 // adopt moves a TCP connection from the runtime's care into a poller's: a duplicate of the descriptor stays, and all
 // that belongs to the original is let go. It returns false, with nothing changed, if the descriptor cannot be had.
-func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening) bool {
+func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening, k kind) bool {
 	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return false
@@ -32,10 +32,13 @@ func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening) bool {
 	}
 	early := buffered(tcp, in)
 	_ = tcp.Close()
+	if k.mute { // it answers no beat, but its kernel acknowledges each, or is gone
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.cfg.PongWithin.Milliseconds()))
+	}
 
 	d := &descriptor{poller: s.pollers[fd%len(s.pollers)], fd: fd}
-	s.prepare(&d.Conn, d, s.line, false)
-	d.client = s.handler.Open(&d.Conn, o)
+	s.prepare(&d.Conn, k, d, s.line, false, o.Address)
+	d.client = k.handler.Open(&d.Conn, o)
 	d.receive(early)
 	s.registry.publish(&d.Conn)
 	if err := d.poller.watch(fd, place{d.index, d.gen}, edges); err != nil {

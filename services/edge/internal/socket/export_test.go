@@ -33,7 +33,7 @@ func NewMachine(k Kernel, hand, linger func(*Conn), passBytes int) *Conn {
 		messageLimit: 1 << 20, orders: 1000, orderBytes: 1 << 20, backlogBytes: 1 << 20,
 		passBytes: passBytes, passFrames: 1024, falls: 255, refills: 255, linger: linger,
 	}
-	return &Conn{rules: r, out: kernel{k}, workers: handFunc(hand)}
+	return &Conn{framing: webSocket{}, begun: true, rules: r, out: kernel{k}, workers: handFunc(hand)}
 }
 
 // Drained is the kernel's writability event.

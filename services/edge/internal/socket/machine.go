@@ -92,7 +92,7 @@ func (c *Conn) put(frame []byte) bool {
 // account notes progress and failure of a write. It returns false if the socket is broken.
 func (c *Conn) account(n int, err error) bool {
 	if n > 0 {
-		c.stuck = false
+		c.begun, c.stuck = true, false
 		c.moved.Store(c.rules.clock.Load())
 	}
 	if err == nil {
@@ -153,7 +153,7 @@ func (c *Conn) flushClose() {
 		return
 	}
 	var buf [frame.MaxControl + 2]byte
-	c.quitting = c.put(frame.AppendClose(buf[:0], e.code, e.reason))
+	c.quitting = c.put(c.framing.AppendClose(buf[:0], c.begun, e.code, e.reason))
 	switch {
 	case c.quitting && len(c.rest) == 0:
 		c.leave()
@@ -198,7 +198,7 @@ func (c *Conn) hush() {
 func (c *Conn) finish() {
 	e, ok := c.queue.ending()
 	if ok && e.code != 0 && !c.quitting && len(c.rest) == 0 {
-		_, _ = c.out.write(frame.AppendClose(nil, e.code, e.reason))
+		_, _ = c.out.write(c.framing.AppendClose(nil, c.begun, e.code, e.reason))
 	}
 	c.rest, c.slots = nil, nil
 	c.queue.discard()

@@ -25,7 +25,7 @@ func (r *readers) put(x *frame.Reader) {
 // receive takes bytes of the peer. It changes data. Only the goroutine that reads the connection calls it.
 func (c *Conn) receive(data []byte) {
 	c.heard.Store(c.rules.clock.Load())
-	if c.deaf || len(data) == 0 {
+	if c.mute || c.deaf || len(data) == 0 {
 		return
 	}
 	if c.reader == nil {
@@ -46,6 +46,9 @@ func (c *Conn) refuse(err error) {
 	c.rules.count.violations.Add(1)
 	var v *frame.Violation
 	if errors.As(err, &v) {
+		if v.Code == frame.CodeTooBig {
+			c.rules.limits.refused(TooBig)
+		}
 		c.close(closure{code: v.Code, reason: v.Reason, cause: err})
 	}
 }
@@ -56,7 +59,7 @@ type sink Conn
 // Text implements frame.Sink.
 func (s *sink) Text(payload []byte) {
 	c := (*Conn)(s)
-	if !c.word.has(ended) {
+	if !c.word.has(ended) && c.afford() {
 		c.rules.count.messages.Add(1)
 		c.client.Message(payload)
 	}
@@ -64,7 +67,9 @@ func (s *sink) Text(payload []byte) {
 
 // Ping implements frame.Sink: it is answered.
 func (s *sink) Ping(payload []byte) {
-	_ = (*Conn)(s).Send(frame.Append(nil, frame.Pong, payload))
+	if c := (*Conn)(s); !c.word.has(ended) && c.afford() {
+		_ = c.Send(frame.Append(nil, frame.Pong, payload))
+	}
 }
 
 // Pong implements frame.Sink. That bytes came at all is what counts.

@@ -8,26 +8,58 @@ import (
 // registry knows every connection of a server. A connection's place in it is an index and a generation: the generation
 // grows when the index is used again, so an old event can never be taken for one of the new connection.
 type registry struct {
-	mu    sync.Mutex
-	conns []*Conn
-	gens  []uint32
-	free  []uint32
-	open  int           // from reserve until done
-	quit  *closure      // set when no connection is accepted any more
-	empty chan struct{} // closed when quit is set and open is 0
+	limits Limits
+
+	mu     sync.Mutex
+	conns  []*Conn
+	gens   []uint32
+	free   []uint32
+	open   int               // from reserve until done
+	houses map[household]int // the same by client address, while that is bounded
+	quit   func() closure    // set when no connection is accepted any more
+	empty  chan struct{}     // closed when quit is set and open is 0
 }
 
-func newRegistry() *registry { return &registry{empty: make(chan struct{})} }
+func newRegistry(l Limits) *registry {
+	return &registry{limits: l, houses: map[household]int{}, empty: make(chan struct{})}
+}
 
-// reserve counts a connection that is about to open. It returns false if none is accepted.
-func (r *registry) reserve() bool {
+// refusal is why a connection from a client address is not accepted now; empty if it is.
+func (r *registry) refusal(from household) Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.quit != nil {
-		return false
+	return r.judge(from)
+}
+
+func (r *registry) judge(from household) Refusal {
+	switch l := r.limits; {
+	case r.quit != nil:
+		return Draining
+	case l.Connections > 0 && r.open >= l.Connections:
+		return Full
+	case l.PerAddress > 0 && r.houses[from] >= l.PerAddress:
+		return Crowded
+	default:
+		return ""
+	}
+}
+
+// reserve counts a connection that is about to open, unless it is refused; then quit is how it ends if the server is
+// closing.
+func (r *registry) reserve(from household) (no Refusal, quit closure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if no = r.judge(from); no != "" {
+		if r.quit != nil {
+			quit = r.quit()
+		}
+		return no, quit
 	}
 	r.open++
-	return true
+	if r.limits.PerAddress > 0 {
+		r.houses[from]++
+	}
+	return "", closure{}
 }
 
 // publish gives a reserved connection its place. If the server began to close in the meantime, so does the connection.
@@ -44,7 +76,7 @@ func (r *registry) publish(c *Conn) {
 	quit := r.quit
 	r.mu.Unlock()
 	if quit != nil {
-		c.close(*quit)
+		c.close(quit())
 	}
 }
 
@@ -69,14 +101,19 @@ func (r *registry) over(c *Conn) {
 	e, _ := c.queue.ending()
 	c.client.Closed(e.cause)
 	c.rules.count.closed.Add(1)
-	r.done()
+	r.done(c.house)
 }
 
 // done uncounts a connection: its Client knows that it is over.
-func (r *registry) done() {
+func (r *registry) done(from household) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open--
+	if r.limits.PerAddress > 0 {
+		if r.houses[from]--; r.houses[from] <= 0 {
+			delete(r.houses, from)
+		}
+	}
 	r.tell()
 }
 
@@ -92,20 +129,13 @@ func (r *registry) tell() {
 }
 
 // refuse ends the acceptance of connections. The first call decides how those that are still opening end.
-func (r *registry) refuse(e closure) {
+func (r *registry) refuse(end func() closure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.quit == nil {
-		r.quit = &e
+		r.quit = end
 	}
 	r.tell()
-}
-
-// refusing says whether refuse was called.
-func (r *registry) refusing() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.quit != nil
 }
 
 // part returns every step-th connection from the first on, in dst.

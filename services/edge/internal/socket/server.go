@@ -4,25 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/talus-tally/talus/services/edge/internal/rate"
 )
 
 // Config is what an operator may decide about connections. Zero values stand for the defaults.
 type Config struct {
 	// Protocols are the accepted subprotocols. A client may offer none; if it offers others only, it gets 400.
 	Protocols []string
-	// Admit is asked before each upgrade (origin, limits, authorization). Its error is the answer to the request.
+	// Admit is asked before each upgrade or hijack (origin, authorization). Its error is the answer to the request.
 	Admit func(*fiber.Ctx) error
+	// Address is where a request comes from, for a server behind proxies. Default: the peer of the connection.
+	Address func(*fiber.Ctx) netip.Addr
+	// Limits bound what peers may use.
+	Limits Limits
 	// MessageLimit is the largest message of a client, in bytes. Default 1 MiB.
 	MessageLimit int
 	// PingEvery is how long a peer may be silent before it is pinged. Default 25 s.
 	PingEvery time.Duration
-	// PongWithin is how long a pinged peer may stay silent. Default 20 s.
+	// BeatEvery is how long nothing may be sent on a hijacked connection before a beat is. Default 15 s.
+	BeatEvery time.Duration
+	// PongWithin is how long a pinged peer may stay silent, and how long the kernel of a hijacked connection's peer may
+	// leave bytes without acknowledgement where the system can tell. Default 20 s.
 	PongWithin time.Duration
 	// StallAfter is how long a peer may take no byte while some are pending. Default 10 s.
 	StallAfter time.Duration
@@ -38,7 +48,7 @@ type Config struct {
 
 func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MessageLimit < 0 || cfg.BacklogBytes < 0 || cfg.Pollers < 0 || cfg.Writers < 0 ||
-		min(cfg.PingEvery, cfg.PongWithin, cfg.StallAfter, cfg.Linger) < 0 {
+		min(cfg.PingEvery, cfg.BeatEvery, cfg.PongWithin, cfg.StallAfter, cfg.Linger, cfg.Limits.JoinWithin) < 0 {
 		return cfg, errors.New("socket: a limit is negative")
 	}
 	cfg.Protocols = slices.Clone(cfg.Protocols)
@@ -47,9 +57,13 @@ func (cfg Config) withDefaults() (Config, error) {
 	defaults(&cfg.Pollers, 1)
 	defaults(&cfg.Writers, 2)
 	defaults(&cfg.PingEvery, 25*time.Second)
+	defaults(&cfg.BeatEvery, 15*time.Second)
 	defaults(&cfg.PongWithin, 20*time.Second)
 	defaults(&cfg.StallAfter, 10*time.Second)
 	defaults(&cfg.Linger, time.Second)
+	if cfg.Address == nil {
+		cfg.Address = peerAddress
+	}
 	return cfg, nil
 }
 
@@ -79,10 +93,11 @@ func New(cfg Config, h Handler) (*Server, error) {
 		return nil, err
 	}
 	r := &rules{
+		limits: cfg.Limits, pace: rate.New(cfg.Limits.Messages),
 		messageLimit: cfg.MessageLimit, backlogBytes: cfg.BacklogBytes,
 		orders: 256, orderBytes: 4 << 20, passBytes: 64 << 10, passFrames: 1024, falls: 2, refills: 200,
 	}
-	s := &Server{cfg: cfg, handler: h, registry: newRegistry(), rules: r, line: newLine()}
+	s := &Server{cfg: cfg, handler: h, registry: newRegistry(cfg.Limits), rules: r, line: newLine()}
 	s.wheel = newWheel(cfg, s.registry, r)
 	r.linger = s.wheel.linger
 	s.upgrade = s.upgrader()
@@ -92,7 +107,7 @@ func New(cfg Config, h Handler) (*Server, error) {
 	return s, nil
 }
 
-// Run serves until ctx ends. Then it takes no new connection, ends all there are without ceremony (Close before that
+// Run serves until ctx ends. Then it takes no new connection, ends all there are without ceremony (Drain before that
 // is the polite way) and returns when none is left.
 func (s *Server) Run(ctx context.Context) error {
 	turning, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,24 +132,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Close takes no new connection, drains all there are with code and reason (see Conn.Drain) and waits until their
-// clients know that they are over. When ctx ends first, the rest is ended without ceremony, and ctx's error is returned.
-func (s *Server) Close(ctx context.Context, code int, reason string) error {
-	s.registry.refuse(closure{code: code, reason: reason, flush: true})
-	for _, c := range s.registry.part(nil, 0, 1) {
-		c.Drain(code, reason)
-	}
-	err := s.registry.wait(ctx)
-	if err != nil {
-		s.abort()
-		_ = s.registry.wait(context.Background())
-	}
-	return err
-}
-
 // abort ends everything at once.
 func (s *Server) abort() {
-	s.registry.refuse(closure{code: codeRestart, reason: "restart"})
+	s.registry.refuse(func() closure { return closure{code: codeRestart, reason: "restart"} })
 	for _, c := range s.registry.part(nil, 0, 1) {
 		c.fail(codeRestart, ErrClosed)
 	}
@@ -145,12 +145,14 @@ func (s *Server) Stats() Stats { return s.rules.count.stats() }
 
 // rules is what all connections of a server share: its limits, its clock, its scratch space and its counters.
 type rules struct {
-	messageLimit int // bytes of one message
-	orders       int // entries of a control queue
-	orderBytes   int // bytes of a control queue
-	backlogBytes int // bytes of a refill
-	passBytes    int // bytes of one vectored write
-	passFrames   int // frames of one vectored write, at most IOV_MAX
+	limits       Limits
+	pace         *rate.Limiter // of messages
+	messageLimit int           // bytes of one message
+	orders       int           // entries of a control queue
+	orderBytes   int           // bytes of a control queue
+	backlogBytes int           // bytes of a refill
+	passBytes    int           // bytes of one vectored write
+	passFrames   int           // frames of one vectored write, at most IOV_MAX
 	falls        uint8
 	refills      uint8
 
@@ -169,10 +171,10 @@ type counters struct {
 // Stats are counts since the start, but for Connections, which is the number now.
 type Stats struct {
 	Connections int
-	Opened      uint64 // upgrades that became connections
+	Opened      uint64 // requests that became connections
 	Closed      uint64 // connections that have ended
 	Messages    uint64 // text messages received
-	Pings       uint64 // pings sent
+	Pings       uint64 // pings and beats sent
 	Refills     uint64 // slots sent to the log because their ring had moved on
 	Slow        uint64 // connections ended because the peer did not keep up
 	Silent      uint64 // connections ended because the peer did not answer

@@ -44,7 +44,7 @@ func TestAWebSocketLibraryTalksToTheServer(t *testing.T) {
 			t.Errorf("protocol %q", p)
 		}
 		o := <-opened
-		if o.Protocol != "talus.v1.json" || fmt.Sprint(o.Query["a"]) != "[1 2]" || o.IP != "127.0.0.1" || !o.Remote.IsValid() {
+		if o.Protocol != "talus.v1.json" || fmt.Sprint(o.Query["a"]) != "[1 2]" || o.Address.String() != "127.0.0.1" || !o.Remote.IsValid() {
 			t.Errorf("opening %+v", o)
 		}
 		for _, text := range []string{"hello", strings.Repeat("long ", 50_000)} {
@@ -113,11 +113,11 @@ func TestRequestsThatAreNoGoodUpgradeAreRefused(t *testing.T) {
 		}
 	}
 
-	if err := s.Close(t.Context(), 1012, ""); err != nil {
+	if err := s.Drain(t.Context(), 0, 1012, func() string { return "" }); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(good); got != 503 {
-		t.Errorf("after Close: %d, want 503", got)
+		t.Errorf("after Drain: %d, want 503", got)
 	}
 }
 

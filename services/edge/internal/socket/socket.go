@@ -1,5 +1,6 @@
-// Package socket is the edge's transport: WebSocket connections that cost no goroutine and no buffer while they are
-// idle, and the machine that decides who may write to each of them. It knows nothing of sessions, JSON or Redis.
+// Package socket is the edge's transport: connections (WebSocket, and plain HTTP responses without an end) that cost no
+// goroutine and no buffer while they are idle, and the machine that decides who may write to each of them. It knows
+// nothing of sessions, JSON or Redis.
 //
 // It promises: frames are never interleaved; the frames of one slot (one subscription) leave in the order of their
 // versions, each exactly once; a byte meant for one connection is never written to another, also when the kernel uses
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 )
 
 // MaxSlots is the number of subscriptions that one connection may hold.
@@ -53,11 +55,34 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("socket: closed by %s with %d %q", who, e.Code, e.Reason)
 }
 
+// Cause names in one word why a connection ended, from the error that Client.Closed was called with: the close code,
+// gone, overflow, silent, slow or other. Codes that peers make up are one: unknown.
+func Cause(err error) string {
+	var closing *CloseError
+	switch {
+	case errors.As(err, &closing):
+		if code := closing.Code; code >= 1000 && code <= 1015 || code >= 4000 && code <= 4299 {
+			return strconv.Itoa(code)
+		}
+		return "unknown"
+	case errors.Is(err, ErrSlow):
+		return "slow"
+	case errors.Is(err, ErrSilent):
+		return "silent"
+	case errors.Is(err, ErrGone):
+		return "gone"
+	case errors.Is(err, ErrOverflow):
+		return "overflow"
+	default:
+		return "other"
+	}
+}
+
 // Opening is what is known of a connection when it opens. All of it is a copy and may be kept.
 type Opening struct {
 	Remote   netip.AddrPort // the peer as the socket knows it; zero if it is not an IP address
-	IP       string         // the client as Fiber knows it, which may come from a proxy header
-	Query    url.Values     // the query of the upgrade request
+	Address  netip.Addr     // the client: the peer, or whom the proxies in front name (Config.Address)
+	Query    url.Values     // the query of the request
 	Protocol string         // the agreed subprotocol; empty if none was offered
 }
 
@@ -83,7 +108,7 @@ type Stream interface {
 	// Head is the newest version in the ring, 0 if there is none yet. A version is in the ring before Conn.Deliver is
 	// called for it.
 	Head() uint64
-	// Frame returns the complete bytes (WebSocket header included) of a version, nil when it is not in the ring or no
+	// Frame returns the complete bytes (WebSocket header and the like included) of a version, nil when it is not in the ring or no
 	// longer. The bytes are shared and never modified.
 	Frame(version uint64) []byte
 	// Latest returns complete frames with the room's current state that has no version (presence, status), nil if

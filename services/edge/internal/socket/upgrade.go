@@ -4,22 +4,19 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
-	"github.com/gofiber/fiber/v2/utils"
-	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
 
 // openingKey is the local under which Upgrade leaves the Opening for the hijacked half of the request.
 const openingKey = "talus.opening"
 
 // Upgrade is the Fiber handler of the WebSocket endpoint. It answers 426 to what is not an upgrade, 400 to a broken one
-// or one that offers other subprotocols only, Admit's error, and 503 when the server is closing.
+// or one that offers other subprotocols only, Admit's error, and 503 or 429 to one that is refused (see Refusal).
 func (s *Server) Upgrade(c *fiber.Ctx) error {
 	if !websocket.IsWebSocketUpgrade(c) {
 		c.Set(fiber.HeaderUpgrade, "websocket")
@@ -36,20 +33,12 @@ func (s *Server) Upgrade(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if s.registry.refusing() {
-		c.Set(fiber.HeaderRetryAfter, "1")
-		return fiber.ErrServiceUnavailable
-	}
-	if s.cfg.Admit != nil {
-		if err := s.cfg.Admit(c); err != nil {
-			return err
-		}
-	}
-	query, err := url.ParseQuery(string(c.Context().URI().QueryString()))
+	o, err := s.admit(c)
 	if err != nil {
-		return fiber.NewError(fiber.StatusBadRequest, "malformed query")
+		return err
 	}
-	c.Locals(openingKey, Opening{IP: utils.CopyString(c.IP()), Query: query, Protocol: protocol})
+	o.Protocol = protocol
+	c.Locals(openingKey, o)
 	return s.upgrade(c)
 }
 
@@ -70,7 +59,7 @@ func (s *Server) agree(offer string) (string, error) {
 // upgrader makes the handler that performs the handshake. The library's connection is used for nothing but the way to
 // the socket under it, so its buffers are as small as they can be and shared.
 func (s *Server) upgrader() fiber.Handler {
-	return websocket.New(s.accept, websocket.Config{
+	return websocket.New(s.upgraded, websocket.Config{
 		Subprotocols:    s.cfg.Protocols,
 		ReadBufferSize:  128,
 		WriteBufferSize: 128,
@@ -79,35 +68,44 @@ func (s *Server) upgrader() fiber.Handler {
 	})
 }
 
-// accept takes the socket out of a hijacked request. When it returns, nothing of the request is referenced.
-func (s *Server) accept(ws *websocket.Conn) {
+// upgraded takes the socket out of the library's connection. When it returns, nothing of the request is referenced.
+func (s *Server) upgraded(ws *websocket.Conn) {
 	o, _ := ws.Locals(openingKey).(Opening)
-	nc := ws.NetConn()
+	s.accept(ws.NetConn(), o, kind{framing: webSocket{}, handler: s.handler})
+}
+
+// accept opens a connection on the socket of a hijacked request. It returns when nothing of the request is needed any more.
+func (s *Server) accept(nc net.Conn, o Opening, k kind) {
 	o.Remote, _ = netip.ParseAddrPort(nc.RemoteAddr().String())
 	bare := nc
 	if u, ok := nc.(interface{ UnsafeConn() net.Conn }); ok {
 		bare = u.UnsafeConn()
 	}
-	if !s.registry.reserve() {
-		_, _ = bare.Write(frame.AppendClose(nil, codeRestart, "restart"))
+	if no, quit := s.registry.reserve(householdOf(o.Address)); no != "" { // others were quicker
+		s.cfg.Limits.refused(no)
+		code, reason := no.farewell(quit)
+		_, _ = bare.Write(k.framing.AppendClose(nil, false, code, reason))
 		_ = bare.Close()
 		return
 	}
 	s.rules.count.opened.Add(1)
 	if tcp, ok := bare.(*net.TCPConn); ok && len(s.pollers) > 0 {
-		if s.adopt(tcp, nc, o) {
+		if s.adopt(tcp, nc, o, k) {
 			return
 		}
 	}
-	s.converse(bare, nc, o)
+	s.converse(bare, nc, o, k)
 }
 
 // prepare fills a connection that only its opener knows. The opener holds the token until the connection is published,
 // so whatever its Client queues while it opens is written afterwards.
-func (s *Server) prepare(c *Conn, out output, w workers, patient bool) {
+func (s *Server) prepare(c *Conn, k kind, out output, w workers, patient bool, from netip.Addr) {
 	now := s.rules.clock.Load()
 	c.rules, c.out, c.workers, c.patient = s.rules, out, w, patient
+	c.framing, c.mute, c.begun = k.framing, k.mute, !k.mute
 	c.word.set(token)
 	c.moved.Store(now)
 	c.heard.Store(now)
+	c.house = householdOf(from)
+	c.Await()
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
 
 // wheel is the one timer of all connections. It moves the clock on by one per tick and visits each connection once per
@@ -17,8 +15,10 @@ type wheel struct {
 	round    uint32 // ticks from one visit of a connection to the next
 	ping     uint32 // ticks of silence before a ping
 	pong     uint32 // ticks from a ping to the end
+	beat     uint32 // ticks without a byte to a mute peer before a beat
 	stall    uint32 // ticks without progress to the end
 	lingers  uint32 // ticks from the close frame to the end
+	joins    uint32 // ticks without a subscription to the end, 0: no bound
 
 	mu        sync.Mutex
 	lingering []departure // in the order of their due times
@@ -31,11 +31,19 @@ type departure struct {
 }
 
 func newWheel(cfg Config, reg *registry, r *rules) *wheel {
-	shortest := min(cfg.PingEvery/2, cfg.PongWithin/2, cfg.StallAfter/2, cfg.Linger)
+	shortest := min(cfg.PingEvery/2, cfg.PongWithin/2, cfg.BeatEvery/2, cfg.StallAfter/2, cfg.Linger)
+	if within := cfg.Limits.JoinWithin; within > 0 {
+		shortest = min(shortest, within/2)
+	}
 	w := &wheel{registry: reg, rules: r, tick: min(max(shortest/4, 5*time.Millisecond), time.Second)}
 	ticks := func(d time.Duration) uint32 { return uint32((d + w.tick - 1) / w.tick) }
 	w.ping, w.pong, w.stall, w.lingers = ticks(cfg.PingEvery), ticks(cfg.PongWithin), ticks(cfg.StallAfter), ticks(cfg.Linger)
-	w.round = max(1, min(w.ping, w.pong, w.stall)/4)
+	beat := ticks(cfg.BeatEvery)
+	w.round = max(1, min(w.ping, w.pong, w.stall, beat)/4)
+	if w.joins = ticks(cfg.Limits.JoinWithin); w.joins > 0 {
+		w.round = max(1, min(w.round, w.joins/4))
+	}
+	w.beat = max(1, beat-min(beat, w.round)) // so that no silence is longer, although each is looked at once per round
 	return w
 }
 
@@ -71,8 +79,16 @@ func (w *wheel) visit(c *Conn, now uint32) {
 		c.fail(codeSlow, ErrSlow)
 	case bits&ended != 0:
 		w.hasten(c, now)
+	case c.joinless(now, w.joins):
+		w.rules.limits.refused(Joinless)
+		c.Close(codeProtocol, "no session was joined in time")
 	case bits&armed != 0: // it accepts bytes, so it is alive
 		c.pinged = 0
+	case c.mute:
+		if since(now, moved) >= w.beat {
+			w.rules.count.pings.Add(1)
+			c.beat()
+		}
 	case c.pinged != 0 && since(heard, c.pinged) < 1<<31:
 		c.pinged = 0
 	case c.pinged != 0 && since(now, c.pinged) >= w.pong:
@@ -81,9 +97,12 @@ func (w *wheel) visit(c *Conn, now uint32) {
 	case c.pinged == 0 && since(now, heard) >= w.ping:
 		c.pinged = now
 		w.rules.count.pings.Add(1)
-		_ = c.Send(frame.Append(nil, frame.Ping, nil))
+		c.beat()
 	}
 }
+
+// beat keeps the connection awake, unless it is still waiting for its first byte.
+func (c *Conn) beat() { _ = c.give(order{job: jobBeat, frame: c.framing.AppendBeat(nil)}) }
 
 // since returns the ticks from then to now; the clock may wrap around.
 func since(now, then uint32) uint32 { return now - then }

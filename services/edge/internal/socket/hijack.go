@@ -1,0 +1,68 @@
+package socket
+
+import (
+	"net"
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
+)
+
+// Framing is how the server speaks on connections of one kind where their clients leave it to the machine. The machine
+// itself, which decides who writes when, is the same for all kinds.
+type Framing interface {
+	// AppendBeat appends what is sent to a peer from which, or to which, nothing has come for a while.
+	AppendBeat(dst []byte) []byte
+	// AppendClose appends what is sent last. Begun is false if no byte was sent on the connection before.
+	AppendClose(dst []byte, begun bool, code int, reason string) []byte
+}
+
+// kind is what sets some connections apart from others.
+type kind struct {
+	framing Framing
+	handler Handler
+	mute    bool // the peer says nothing: its input is ignored, it answers no beat, and it has not been answered yet
+}
+
+// webSocket is the framing of RFC 6455.
+type webSocket struct{}
+
+func (webSocket) AppendBeat(dst []byte) []byte { return frame.Append(dst, frame.Ping, nil) }
+
+func (webSocket) AppendClose(dst []byte, _ bool, code int, reason string) []byte {
+	return frame.AppendClose(dst, code, reason)
+}
+
+// Hijack takes the connection of a plain request away from Fiber before anything is answered, for as long as it lasts.
+// What is sent on it, from the first byte of the HTTP response on, is up to the Client that h opens and to f. What the
+// peer sends is ignored; its end, or that of its half, is the connection's. A nil error means that the request is
+// settled; otherwise it is refused with Admit's error, 400, or 503 or 429 (see Refusal).
+func (s *Server) Hijack(c *fiber.Ctx, f Framing, h Handler) error {
+	o, err := s.admit(c)
+	if err != nil {
+		return err
+	}
+	c.Context().HijackSetNoResponse(true)
+	c.Context().Hijack(func(nc net.Conn) { s.accept(nc, o, kind{framing: f, handler: h, mute: true}) })
+	return nil
+}
+
+// admit decides whether a request may become a connection.
+func (s *Server) admit(c *fiber.Ctx) (Opening, error) {
+	if s.cfg.Admit != nil {
+		if err := s.cfg.Admit(c); err != nil {
+			return Opening{}, err
+		}
+	}
+	query, err := url.ParseQuery(string(c.Context().URI().QueryString()))
+	if err != nil {
+		return Opening{}, fiber.NewError(fiber.StatusBadRequest, "malformed query")
+	}
+	o := Opening{Address: s.cfg.Address(c), Query: query}
+	if no := s.registry.refusal(householdOf(o.Address)); no != "" {
+		s.cfg.Limits.refused(no)
+		return Opening{}, no.answer(c)
+	}
+	return o, nil
+}
