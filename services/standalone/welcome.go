@@ -13,6 +13,7 @@ func (s *Standalone) Welcome(w io.Writer) error {
 
   REST       %[1]s/api/v1
   WebSocket  %[2]s/ws
+  events     %[1]s/sse
   health     %[1]s/readyz
   metrics    %[1]s/metrics
 
@@ -21,6 +22,7 @@ Try it:
   curl -s %[1]s/api/v1/templates
   curl -s %[1]s/api/v1/projects -H 'Content-Type: application/json' -d '{"template_id":"software-project","project_name":"First"}'
   npx -y wscat -c '%[2]s/ws?session_id=SESSION'     with the session_id that the second line printed
+  curl -N '%[1]s/sse?session_id=SESSION'                 the same as server-sent events
 
 %[3]s
 Stop with Ctrl-C.
