@@ -185,3 +185,44 @@ func (s *session) show(i, line int, t int64) {
 		*w = witness{line, t}
 	}
 }
+
+// unique finds commits that are in the log twice under two versions (C1).
+func (r *run) unique(s *session) {
+	if len(s.log) > 0 && s.log[0].pos.Version != 1 {
+		if !s.trimmed {
+			r.violates(Contiguous, at(s.log[0].line), "session %s: the log begins at version %d, and nobody said that it was trimmed", s.id, s.log[0].pos.Version)
+		}
+		r.note(Contiguous, "session %s: the log was trimmed, checked from version %d", s.id, s.log[0].pos.Version)
+	}
+	known := map[string]int{}
+	for i, e := range s.log {
+		r.looked(Contiguous)
+		ids := []string{"uid " + e.uid}
+		if e.kind != "Undo" && e.kind != "Redo" { // those carry the id of the command that they act on
+			ids = append(ids, "command "+e.command)
+		}
+		for _, id := range ids {
+			if id == "uid " || id == "command " {
+				continue
+			}
+			if first, ok := known[id]; ok {
+				r.violates(Contiguous, at(s.log[first].line, e.line), "session %s: %s is in the log twice, as versions %d and %d", s.id, id,
+					s.log[first].pos.Version, e.pos.Version)
+			}
+			known[id] = i
+		}
+	}
+}
+
+// attribute finds for each entry of the log the operation that asked for it.
+func (r *run) attribute(s *session) {
+	for i := range s.log {
+		e := &s.log[i]
+		o := r.ops[e.actor]
+		if o == nil || o.session != s.id {
+			continue
+		}
+		o.entries = append(o.entries, i)
+		e.begun = o.begin()
+	}
+}

@@ -20,6 +20,7 @@ type session struct {
 	id     string
 	canary string
 	root   string
+	logged wire.Position // how far the log is in the history; of one reader at a time
 
 	mu      sync.Mutex
 	nodes   []string
@@ -29,12 +30,12 @@ type session struct {
 	tops    []uint64      // versions of own commands, newest last
 }
 
-// begin makes the sessions.
+// begin makes the sessions. Their ids and canaries do not come from the seed: another run with it must not find them.
 func (w *workload) begin(ctx context.Context) error {
 	rng := w.draws(1 << 32)
 	for i := range w.Sessions {
-		s := &session{canary: history.NewCanary(rng.Uint64()), root: newID(rng), parents: map[string]string{}}
-		if err := w.create(ctx, s, newID(rng)); err != nil {
+		s := &session{canary: history.NewCanary(rand.Uint64()), root: newID(rng), parents: map[string]string{}}
+		if err := w.create(ctx, s, uuid.NewString()); err != nil {
 			return fmt.Errorf("workload: session %d: %w", i, err)
 		}
 		w.sessions = append(w.sessions, s)

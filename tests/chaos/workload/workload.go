@@ -1,14 +1,14 @@
 // Package workload lets people who never sleep use a deployment: sessions with clients that watch over WebSocket and
 // writers that command over REST, all of it recorded as a history for package check.
 //
-// It promises that what it does is drawn from the seed, that every request is in the history before it is sent, that
+// It promises that what it does is drawn from the seed (the sessions are new ones each time), that every request is in the history before it is sent, that
 // clients keep to the client rule of the protocol (accept the next commit of the chain, come back with the position they
 // hold after anything else), and that requests whose result is unknown are repeated under their key. It ends in time: the
 // run is bounded, and so is every wait. It does not judge, breaks nothing (the faults come from outside, see
 // Config.During), and removes nothing from the deployment but, if asked to, its own sessions.
 //
 // Goroutines, all ended when Run returns: one per writer, two per connection, one per graph that is being read, one for
-// the faults, and one that flushes the history.
+// the faults, one for the logs, and one that flushes the history.
 package workload
 
 import (
@@ -30,7 +30,8 @@ type Config struct {
 	Commands []string // base URLs of command instances, such as http://127.0.0.1:8080
 	Edges    []string // base URLs of edges; the same one as Commands for a proxy or a standalone
 	Recorder *history.Recorder
-	Logs     LogReader // nil: through the command instances
+	Logs     LogReader     // nil: through the command instances
+	LogEvery time.Duration // after which the logs are read while the run lasts, default 10 s: before they are trimmed
 
 	Sessions    int           // default 10
 	Clients     int           // per session, default 5
@@ -60,6 +61,7 @@ func (c Config) withDefaults() Config {
 	c.For, c.Rate, c.Churn, c.Sharing = cmp.Or(c.For, 30*time.Second), cmp.Or(c.Rate, 10), cmp.Or(c.Churn, 5*time.Second), cmp.Or(c.Sharing, 4)
 	c.Jitter, c.Silence = cmp.Or(c.Jitter, 2*time.Second), cmp.Or(c.Silence, 6*time.Second)
 	c.Timeout, c.RetryFor = cmp.Or(c.Timeout, 5*time.Second), cmp.Or(c.RetryFor, 30*time.Second)
+	c.LogEvery = cmp.Or(c.LogEvery, 10*time.Second)
 	c.Patience, c.Presence = cmp.Or(c.Patience, 15*time.Second), cmp.Or(c.Presence, 20*time.Second)
 	return c
 }
@@ -127,7 +129,12 @@ func (w *workload) run(ctx context.Context) error {
 		connections.Go(func() { l.run(watching) })
 	}
 	w.await(ctx, w.Patience, func() bool { return w.all((*client).ready) })
+	reading, enough := context.WithCancel(ctx)
+	var logs sync.WaitGroup
+	logs.Go(func() { w.followLogs(reading) })
 	w.write(ctx)
+	enough()
+	logs.Wait()
 	w.Recorder.Mark(history.Quiesce, "")
 	w.settle(ctx)
 	sendAway()
