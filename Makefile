@@ -24,7 +24,7 @@ TERSE    := sed -e 's/\tcoverage: .*//' -e '/\[no test files\]/d'
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test redis race e2e bench lint vet fmt check tidy tidy-check images up down clean
+.PHONY: help run build test redis race e2e chaos bench lint vet fmt check tidy tidy-check images up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,19 @@ race: redis ## run the tests under the race detector (needs a C compiler)
 
 e2e: redis ## run the end-to-end tests, those on containers included
 	go test -count=1 -timeout 20m -v ./tests/e2e/... $(SLOW)
+
+# What `chaos` breaks, how often, and how many people there are; `make chaos FAULTS=all SEEDS=3 ROUNDS=3 SESSIONS=50 CLIENTS=20`
+# is the long run. The table and the figures go to OUT, with the histories of runs that failed.
+FAULTS   ?= smoke
+SEED     ?= 1
+SEEDS    ?= 1
+ROUNDS   ?= 1
+SESSIONS ?= 8
+CLIENTS  ?= 5
+OUT      ?= chaos-results
+
+chaos: ## break a real system while people use it; FAULTS=all SEEDS=3 for the long run
+	go run ./tests/chaos/cmd/talusrun -faults $(FAULTS) -seed $(SEED) -seeds $(SEEDS) -rounds $(ROUNDS) -sessions $(SESSIONS) -clients $(CLIENTS) -out $(OUT)
 
 bench: redis ## run the benchmarks on a real Redis
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./pkg/... ./services/command/... ./services/edge/...

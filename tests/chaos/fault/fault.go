@@ -22,14 +22,15 @@ import (
 
 // Fault is one way to break a system.
 type Fault struct {
-	ID    string // "F6-everysec": the number of the list, and a variant
-	Title string
-	Shape topology.Shape // what it needs, as far as that is not the default
-	Hold  time.Duration  // for how long it lasts at least; it is drawn up to twice as long
-	Loses bool           // Redis may lose acknowledged commits; then their loss must be detected
-	Keeps bool           // no client may lose its connection
-	Aims  int            // at so many sessions; 0: at all
-	Needs func() string  // what is missing on this machine, if anything
+	ID     string // "F6-everysec": the number of the list, and a variant
+	Title  string
+	Shape  topology.Shape // what it needs, as far as that is not the default
+	Hold   time.Duration  // for how long it lasts at least; it is drawn up to twice as long
+	Loses  bool           // Redis may lose acknowledged commits; then their loss must be detected
+	Erases bool           // the sessions that it hits are gone afterwards: their clients must be sent away
+	Keeps  bool           // no client may lose its connection
+	Aims   int            // at so many sessions; 0: at all
+	Needs  func() string  // what is missing on this machine, if anything
 
 	// Inject brings the fault about and returns what ends it. It is not called again before that has been done.
 	Inject func(ctx context.Context, s *Scene) (Heal, error)
@@ -41,8 +42,9 @@ type Heal func(ctx context.Context) error
 // Scene is where a fault happens.
 type Scene struct {
 	System   *topology.System
-	Sessions []string // of the run
-	Aimed    []string // those that the fault is to hit
+	Sessions []string      // of the run
+	Aimed    []string      // those that the fault is to hit
+	Hold     time.Duration // for how long it is to last
 	Rng      *rand.Rand
 
 	recorder *history.Recorder
@@ -117,7 +119,7 @@ func All() []Fault {
 
 // Smoke are the faults of a short run: one of each kind.
 func Smoke() []string {
-	return []string{"F1", "F4", "F6-always", "F7-frozen", "F9-edge", "F10-kill"}
+	return []string{"F1", "F4-kill", "F6-always", "F7-frozen", "F9-edge", "F10-kill"}
 }
 
 // Choose picks faults: "smoke", "all", or names with commas; "F6" means all its variants.

@@ -19,9 +19,9 @@ func redisLoses() []Fault {
 		{ID: "F8", Title: "fail-over to a lagging replica", Hold: 2 * time.Second, Loses: true, Shape: topology.Shape{Replica: true}, Inject: failOver},
 		{ID: "F11-restore", Title: "old data restored", Hold: 3 * time.Second, Loses: true, Inject: restored},
 		{ID: "F11-truncate", Title: "tail of the AOF lost", Hold: time.Second, Loses: true, Inject: truncated},
-		{ID: "F11-flush", Title: "FLUSHALL", Hold: time.Second, Loses: true, Inject: flushed},
-		{ID: "F11-keys", Title: "keys of sessions deleted", Hold: time.Second, Loses: true, Aims: 2, Inject: deleted("*")},
-		{ID: "F11-torn", Title: "nodes of a session deleted", Hold: time.Second, Loses: true, Aims: 1, Inject: deleted("n*")},
+		{ID: "F11-flush", Title: "FLUSHALL", Hold: time.Second, Loses: true, Erases: true, Inject: flushed},
+		{ID: "F11-keys", Title: "keys of sessions deleted", Hold: time.Second, Loses: true, Erases: true, Aims: 2, Inject: deleted("*")},
+		{ID: "F11-torn", Title: "nodes of a session deleted", Hold: time.Second, Loses: true, Aims: 1, Inject: deleted("n:*")},
 		{ID: "F23", Title: "log compacted while clients resume", Hold: 3 * time.Second, Inject: compacted},
 	}
 }

@@ -17,7 +17,7 @@ func redisAway() []Fault {
 	return []Fault{
 		{ID: "F6-always", Title: "Redis killed, AOF always", Hold: time.Second, Keeps: true, Inject: restart},
 		{ID: "F6-everysec", Title: "Redis killed, AOF everysec", Hold: time.Second, Keeps: true, Shape: topology.Shape{AOF: "everysec"}, Inject: restart},
-		{ID: "F6-none", Title: "Redis killed, no AOF", Hold: time.Second, Loses: true, Shape: topology.Shape{AOF: "none"}, Inject: forgetful},
+		{ID: "F6-none", Title: "Redis killed, no AOF", Hold: time.Second, Loses: true, Erases: true, Shape: topology.Shape{AOF: "none"}, Inject: forgetful},
 		{ID: "F7-frozen", Title: "Redis frozen", Hold: 3 * time.Second, Keeps: true, Inject: frozen},
 		{ID: "F7-pause", Title: "Redis paused for clients", Hold: 3 * time.Second, Keeps: true, Inject: paused},
 		{ID: "F12-busy", Title: "Redis busy with a script", Hold: 2 * time.Second, Keeps: true, Inject: busy},
@@ -54,9 +54,10 @@ func frozen(_ context.Context, s *Scene) (Heal, error) {
 	return func(context.Context) error { return s.System.Primary.Resume() }, s.System.Primary.Pause()
 }
 
+// paused pauses all clients for as long as the fault is to last: nobody could be heard who wanted to end it.
 func paused(ctx context.Context, s *Scene) (Heal, error) {
-	err := s.System.Primary.Do(ctx, "CLIENT", "PAUSE", 60_000, "ALL")
-	return func(ctx context.Context) error { return s.System.Primary.Do(ctx, "CLIENT", "UNPAUSE") }, err
+	err := s.System.Primary.Do(ctx, "CLIENT", "PAUSE", s.Hold.Milliseconds(), "ALL")
+	return func(ctx context.Context) error { return s.System.Primary.Do(ctx, "PING") }, err
 }
 
 // busy lets a script run that only SCRIPT KILL ends.

@@ -18,10 +18,11 @@ import (
 
 // Times of a run that faults must know.
 const (
-	drain          = 5 * time.Second // TALUS_DRAIN of all services
-	requestTimeout = 3 * time.Second // of people
-	returnTime     = 3 * time.Second // in which clients come back when nothing hinders them
-	silence        = 5 * time.Second // after which clients give a connection up
+	drain          = 5 * time.Second  // TALUS_DRAIN of all services
+	requestTimeout = 3 * time.Second  // of people
+	returnTime     = 3 * time.Second  // in which clients come back when nothing hinders them
+	silence        = 5 * time.Second  // after which clients give a connection up
+	offBranch      = 12 * time.Second // after a loss all must have left the dead branch, and be seen to
 	healLimit      = 40 * time.Second
 )
 
@@ -36,14 +37,14 @@ type Config struct {
 	Sessions int           // default 8
 	Clients  int           // per session, default 5
 	Writers  int           // per session, default 1
-	Rate     float64       // requests per second and writer, default 8
+	Rate     float64       // requests per second and writer, default 12
 	Rounds   int           // how often the fault strikes, default 1; one that loses data strikes once
 	Calm     time.Duration // before the first fault and after each heal, default 2 s
 }
 
 func (c Config) withDefaults() Config {
 	c.Sessions, c.Clients, c.Writers = cmp.Or(c.Sessions, 8), cmp.Or(c.Clients, 5), cmp.Or(c.Writers, 1)
-	c.Rate, c.Rounds, c.Calm = cmp.Or(c.Rate, 8), cmp.Or(c.Rounds, 1), cmp.Or(c.Calm, 2*time.Second)
+	c.Rate, c.Rounds, c.Calm = cmp.Or(c.Rate, 12), cmp.Or(c.Rounds, 1), cmp.Or(c.Calm, 2*time.Second)
 	if c.Fault.Loses {
 		c.Rounds = 1
 	}
@@ -106,19 +107,49 @@ func (d *driver) run(ctx context.Context, result *Result) error {
 			d.scene.Wrong("%s is not running at the end", i.Name)
 		}
 	}
-	verdict, err := check.Run(check.Config{Floor: harmFloor}, history.File(d.history))
+	verdict, err := check.Run(check.Config{Floor: harmFloor, Minimum: d.minimum()}, history.File(d.history))
 	if err != nil {
 		return err
 	}
-	times, ended, err := times(history.File(d.history))
+	came, err := follow(history.File(d.history))
 	if err != nil {
 		return err
 	}
-	if d.cfg.Fault.Keeps && len(ended) > 0 {
-		d.scene.Wrong("%d clients lost their connections, first: %s", len(ended), ended[0])
-	}
-	result.fill(verdict, times, d.scene, d.peak)
+	d.judge(came)
+	result.fill(verdict, came.current(), d.scene, d.peak)
 	return nil
+}
+
+// minimum is how much each check must look at. A fault that leaves no session leaves little to look at.
+func (d *driver) minimum() map[check.ID]int {
+	minimum := check.Minimums()
+	if f := d.cfg.Fault; f.Erases && f.Aims == 0 {
+		for id := range minimum {
+			minimum[id] = 0
+		}
+		minimum[check.Stream], minimum[check.Isolation] = 100, 100
+	}
+	return minimum
+}
+
+// judge notes what the checker does not know of: that this fault must not cost a connection, or must cost all of them.
+func (d *driver) judge(came came) {
+	f := d.cfg.Fault
+	if f.Keeps && len(came.ended) > 0 {
+		d.scene.Wrong("%d clients lost their connections, first: %s", len(came.ended), came.ended[0])
+	}
+	if !f.Erases {
+		return
+	}
+	erased := d.scene.Aimed
+	if f.Aims == 0 {
+		erased = d.scene.Sessions
+	}
+	for _, session := range erased {
+		if left := came.clients[session]; len(left) > 0 {
+			d.scene.Wrong("session %s is gone, and %d of its clients were not sent away, such as %s", session, len(left), left[0])
+		}
+	}
 }
 
 // harmFloor is a p99 below which neighbours are not harmed: people, services and Redis share a few cores here.
@@ -133,7 +164,8 @@ func (d *driver) work(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, out.Close()) }()
 	cfg := workload.Config{
 		Recorder: history.NewRecorder(out), Sessions: d.cfg.Sessions, Clients: d.cfg.Clients, Writers: d.cfg.Writers, Rate: d.cfg.Rate, Seed: d.cfg.Seed,
-		For: d.length(), Jitter: time.Second, Silence: silence, Timeout: requestTimeout, During: d.strike,
+		For: d.length(), Jitter: time.Second, Silence: silence, Timeout: requestTimeout,
+		During: func(_ context.Context, r *history.Recorder, sessions []string) { d.strike(ctx, r, sessions) }, // it takes the time that healing takes
 	}
 	for _, i := range d.scene.System.Commands {
 		cfg.Commands = append(cfg.Commands, i.URL)
@@ -146,7 +178,15 @@ func (d *driver) work(ctx context.Context) (err error) {
 
 // length is for how long people write: the planned time. They go on for longer if healing takes longer.
 func (d *driver) length() time.Duration {
-	return d.cfg.Calm + time.Duration(d.cfg.Rounds)*(d.cfg.Fault.Hold*3/2+d.cfg.Calm+time.Second)
+	return d.cfg.Calm + time.Duration(d.cfg.Rounds)*(d.cfg.Fault.Hold*3/2+d.calm()+time.Second)
+}
+
+// calm is how long people go on after a heal. After a loss that is until nobody may be on the dead branch any more.
+func (d *driver) calm() time.Duration {
+	if d.cfg.Fault.Loses {
+		return max(d.cfg.Calm, offBranch)
+	}
+	return d.cfg.Calm
 }
 
 // strike is what happens beside the people.
@@ -158,26 +198,26 @@ func (d *driver) strike(ctx context.Context, recorder *history.Recorder, session
 			return
 		}
 		d.round(ctx)
-		pause(ctx, d.cfg.Calm)
+		pause(ctx, d.calm())
 	}
 }
 
-// round brings the fault about, lets it last, and ends it, even when the time of the run is over.
+// round brings the fault about, lets it last, and ends it. When the run is interrupted nothing needs to be healed.
 func (d *driver) round(ctx context.Context) {
 	s, f := d.scene, d.cfg.Fault
-	s.Aimed = some(s.Rng, f.Aims, s.Sessions)
+	s.Aimed, s.Hold = some(s.Rng, f.Aims, s.Sessions), f.Hold+time.Duration(s.Rng.Int64N(int64(f.Hold)))
 	name := f.ID + " " + f.Title
 	s.recorder.Mark(history.FaultBegin, name, s.Aimed...)
 	stop := every(200*time.Millisecond, d.sample)
-	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.Hold*2+healLimit)
+	ctx, cancel := context.WithTimeout(ctx, f.Hold*2+healLimit)
 	defer cancel()
-	heal, err := f.Inject(whole, s)
+	heal, err := f.Inject(ctx, s)
 	if err != nil {
 		s.Wrong("it could not be brought about: %v", err)
 	}
-	pause(whole, f.Hold+time.Duration(s.Rng.Int64N(int64(f.Hold))))
+	pause(ctx, s.Hold)
 	if heal != nil {
-		if err := heal(whole); err != nil {
+		if err := heal(ctx); err != nil {
 			s.Wrong("it could not be healed: %v", err)
 		}
 	}

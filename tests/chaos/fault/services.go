@@ -18,7 +18,7 @@ func services() []Fault {
 		{ID: "F1", Title: "edge killed", Hold: time.Second, Inject: onEdge(kill)},
 		{ID: "F2", Title: "edge drained", Hold: 500 * time.Millisecond, Inject: onEdge(drained)},
 		{ID: "F3", Title: "edge frozen", Hold: 6 * time.Second, Inject: onEdge(freeze)},
-		{ID: "F4", Title: "command killed under load", Hold: time.Second, Inject: onCommand(kill)},
+		{ID: "F4-kill", Title: "command killed under load", Hold: time.Second, Inject: onCommand(kill)},
 		{ID: "F4-drain", Title: "command drained", Hold: 500 * time.Millisecond, Inject: onCommand(drained)},
 		{ID: "F5", Title: "command frozen past the client's patience", Hold: requestTimeout + time.Second, Inject: onCommand(freeze)},
 		{ID: "F20", Title: "all edges killed at once", Hold: time.Second, Inject: herd},

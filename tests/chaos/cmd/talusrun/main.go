@@ -58,7 +58,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.run.Sessions, "sessions", 8, "sessions")
 	f.IntVar(&o.run.Clients, "clients", 5, "clients that watch each session")
 	f.IntVar(&o.run.Writers, "writers", 1, "people who command each session")
-	f.Float64Var(&o.run.Rate, "rate", 8, "requests per second of each of them, on average")
+	f.Float64Var(&o.run.Rate, "rate", 12, "requests per second of each of them, on average")
 	f.IntVar(&o.run.Rounds, "rounds", 1, "how often a fault strikes in a run; one that loses data strikes once")
 	f.DurationVar(&o.run.Calm, "calm", 2*time.Second, "before the first strike and after each heal")
 	f.StringVar(&o.out, "out", "chaos-results", "`directory` for results.json, results.md, and the histories of runs that failed")
