@@ -1,5 +1,6 @@
-// Package edge is the service that fans the commits of sessions out to their clients over WebSocket. Any client of a
-// session may sit on any instance; an instance holds no state of a session that the log could not give it again.
+// Package edge is the service that fans the commits of sessions out to their clients, over WebSocket and as server-sent
+// events. Any client of a session may sit on any instance; an instance holds no state of a session that the log could
+// not give it again.
 //
 // It promises what its parts promise: a client sees the versions of its session in steps of one along one chain or is
 // told to resync (internal/hub), frames are never mixed and never reach another connection (internal/socket), and
@@ -7,7 +8,7 @@
 //
 // Goroutines of a running instance, all ended when Run returns:
 //
-//   - the accept loop with one goroutine per HTTP request in progress (Fiber's); an idle WebSocket has none
+//   - the accept loop with one goroutine per HTTP request in progress (Fiber's); an idle WebSocket or event stream has none
 //   - pollers, writers and the timer wheel of the sockets; a reader and a writer for each connection that is not plain TCP
 //     (socket.Server.Run)
 //   - the Redis feed: it receives, sends subscriptions and probes (eventlog.Feed.Run)
@@ -35,6 +36,7 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/native"
 	"github.com/talus-tally/talus/services/edge/internal/presence"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/sse"
 )
 
 // Edge is one instance of the service.
@@ -48,6 +50,7 @@ type Edge struct {
 	door     *door
 	handler  *native.Handler
 	sockets  *socket.Server
+	streams  *sse.Endpoint
 	health   *telemetry.Health
 	registry *prometheus.Registry
 	listener net.Listener // nil: the routes are served by somebody else
@@ -76,16 +79,18 @@ func New(cfg Config, log *slog.Logger) (*Edge, error) {
 	return e, nil
 }
 
-// assemble puts the parts on top of each other: log and feed, rooms, the protocol, sockets.
+// assemble puts the parts on top of each other: log and feed, rooms, the protocols, sockets.
 func (e *Edge) assemble() (err error) {
 	events := eventlog.New(e.rdb, eventlog.Config{})
 	connect := func(h *hub.Hub) hub.Feed {
 		e.feed = eventlog.NewFeed(e.rdb, h)
 		return e.feed
 	}
-	e.hub = hub.New(hub.Config{}, source{events}, connect, e.registry, e.log)
+	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck}, source{events}, connect, e.registry, e.log)
 	e.presence = presence.New(events, e.registry, e.log)
-	e.health = telemetry.NewHealth(e.log, telemetry.Check{Name: "redis", Probe: events.Ready})
+	e.health = telemetry.NewHealth(e.log,
+		telemetry.Check{Name: "redis", Probe: events.Ready},
+		telemetry.Check{Name: "feed", Probe: e.feed.Ready})
 	if e.door, err = newDoor(e.cfg, e.registry); err != nil {
 		return err
 	}
@@ -97,10 +102,12 @@ func (e *Edge) assemble() (err error) {
 		MessageLimit: int(e.cfg.MaxMessage),
 		Limits:       e.door.transport(e.cfg),
 	}, e.handler)
-	if err == nil {
-		e.measure()
+	if err != nil {
+		return err
 	}
-	return err
+	e.streams = sse.New(e.hub, e.presence, e.sockets, func(r sse.Refusal) []byte { return problem(r.Code, r.Code.Status(), r.Message) }, e.registry)
+	e.measure()
+	return nil
 }
 
 // URL is where the service listens, such as "http://127.0.0.1:8081"; empty without a listener.
@@ -111,7 +118,8 @@ func (e *Edge) URL() string {
 	return daemon.URL(e.listener.Addr())
 }
 
-// Ready reports whether the instance should get clients: it is not draining, and Redis answers and does not evict.
+// Ready reports whether the instance should get clients: it is not draining, Redis answers and
+// does not evict, and what is published there is heard here.
 func (e *Edge) Ready(ctx context.Context) error { return e.health.Ready(ctx) }
 
 // Run serves until ctx ends or serving fails, and returns when everything has ended, in the reverse order of the data's

@@ -13,6 +13,7 @@ import (
 	"github.com/talus-tally/talus/pkg/telemetry"
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/sse"
 )
 
 // Prepare sets what an application must have to serve the routes of Mount: hijacked connections are the sockets' own.
@@ -21,14 +22,42 @@ func (e *Edge) Prepare(app *fiber.App) {
 	app.Server().ReduceMemoryUsage = true
 }
 
-// Mount adds the routes of the service, GET /ws, to r, whose application went through Prepare.
+// Mount adds the routes of the service, GET /ws and GET /sse, to r, whose application went through Prepare.
 func (e *Edge) Mount(r fiber.Router) {
-	r.Get("/ws", func(c *fiber.Ctx) error {
-		if err := e.sockets.Upgrade(c); err != nil {
+	r.Get("/ws", refusing(e.sockets.Upgrade))
+	r.All("/sse", e.crossOrigin, refusing(e.streams.Serve))
+}
+
+// refusing answers the errors of a handler, whatever the application around it does with errors.
+func refusing(h fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if err := h(c); err != nil {
 			return refuse(c, err)
 		}
 		return nil
-	})
+	}
+}
+
+// crossOrigin lets the pages of allowed origins read what follows, and answers preflights (Fetch standard, 3.2). Browsers
+// ask before a request with Last-Event-ID that is not EventSource's own.
+func (e *Edge) crossOrigin(c *fiber.Ctx) error {
+	c.Vary(fiber.HeaderOrigin)
+	origin := c.Get(fiber.HeaderOrigin)
+	preflight := c.Method() == fiber.MethodOptions && c.Get(fiber.HeaderAccessControlRequestMethod) != ""
+	if origin != "" && e.door.origins.Allow(origin, c.Get(fiber.HeaderHost)) {
+		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+		c.Set(fiber.HeaderAccessControlExposeHeaders, "Retry-After, Allow")
+		if preflight {
+			c.Set(fiber.HeaderAccessControlAllowMethods, "GET, OPTIONS")
+			c.Set(fiber.HeaderAccessControlAllowHeaders, "Accept, Authorization, Cache-Control, Last-Event-ID")
+			c.Set(fiber.HeaderAccessControlMaxAge, "600")
+		}
+	}
+	if preflight {
+		return c.SendStatus(fiber.StatusNoContent)
+	}
+	return c.Next()
 }
 
 // maxBody is the largest body of a request in bytes: no route takes one.
@@ -70,20 +99,25 @@ type answer struct {
 
 // refuse answers an error as JSON. What is not meant for clients does not reach them.
 func refuse(c *fiber.Ctx, err error) error {
-	var a answer
-	a.Status, a.Error.Message = http.StatusInternalServerError, "internal error"
+	name, status, message := wire.InternalError, http.StatusInternalServerError, "internal error"
 	var known *fiber.Error
-	if errors.As(err, &known) {
-		a.Status, a.Error.Message = known.Code, known.Message
-	}
-	a.Error.Code = code(a.Status)
-	a.Type, a.Title, a.Retryable = "about:blank", http.StatusText(a.Status), a.Error.Code.Retryable()
-	body, err := json.Marshal(a)
-	if err != nil {
-		return err
+	var refusal *sse.Refusal
+	switch {
+	case errors.As(err, &known):
+		name, status, message = code(known.Code), known.Code, known.Message
+	case errors.As(err, &refusal):
+		name, status, message = refusal.Code, refusal.Code.Status(), refusal.Message
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Status(a.Status).Send(body)
+	return c.Status(status).Send(problem(name, status, message))
+}
+
+// problem is the body of a refusal.
+func problem(name wire.Code, status int, message string) []byte {
+	a := answer{Type: "about:blank", Title: http.StatusText(status), Status: status, Retryable: name.Retryable()}
+	a.Error.Code, a.Error.Message = name, message
+	body, _ := json.Marshal(a) // texts and numbers always have a JSON form
+	return body
 }
 
 // code names a refusal of this service by its status.
@@ -115,14 +149,14 @@ func (e *Edge) measure() {
 			func() float64 { return float64(value(e.sockets.Stats())) }))
 	}
 	e.registry.MustRegister(prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: "talus_connections", Help: "Open WebSocket connections."},
+		prometheus.GaugeOpts{Name: "talus_connections", Help: "Open connections of clients."},
 		func() float64 { return float64(e.sockets.Stats().Connections) }))
 	e.registry.MustRegister(prometheus.NewCounterFunc(
 		prometheus.CounterOpts{Name: "talus_feed_reconnects_total", Help: "Losses of the connection to Redis that hears the channels."},
 		func() float64 { return float64(e.feed.Reconnects()) }))
-	counter("talus_connections_opened_total", "Upgrades that became connections.", func(s socket.Stats) uint64 { return s.Opened })
+	counter("talus_connections_opened_total", "Requests that became connections of clients.", func(s socket.Stats) uint64 { return s.Opened })
 	counter("talus_messages_received_total", "Text messages of clients.", func(s socket.Stats) uint64 { return s.Messages })
-	counter("talus_pings_total", "Pings sent to silent clients.", func(s socket.Stats) uint64 { return s.Pings })
+	counter("talus_pings_total", "Pings and beats sent on idle connections.", func(s socket.Stats) uint64 { return s.Pings })
 	counter("talus_refills_total", "Subscriptions that fell off their room's ring.", func(s socket.Stats) uint64 { return s.Refills })
 	counter("talus_slow_closes_total", "Clients closed because they did not keep up.", func(s socket.Stats) uint64 { return s.Slow })
 	counter("talus_silent_closes_total", "Clients closed because they did not answer.", func(s socket.Stats) uint64 { return s.Silent })
