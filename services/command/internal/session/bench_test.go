@@ -2,7 +2,13 @@ package session_test
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/talus-tally/talus/pkg/redistest"
 	"github.com/talus-tally/talus/services/command/internal/loadgraph"
@@ -20,11 +26,12 @@ func BenchmarkCommand(b *testing.B) {
 			target := loadgraph.MapID("n1")
 			d.renames(target, "warm")
 			b.ReportAllocs()
-			n := 0
+			before, n := usage(b, d.rdb), 0
 			for b.Loop() {
 				n++
 				d.renames(target, fmt.Sprint("named ", n))
 			}
+			before.report(b, d.rdb, n)
 		})
 	}
 }
@@ -33,14 +40,17 @@ func BenchmarkCommand(b *testing.B) {
 // many callers, in one session and in many.
 func BenchmarkWriters(b *testing.B) {
 	url := redistest.Real(b)
-	for _, sessions := range []int{1, 64} {
+	for _, sessions := range []int{1, 10, 64} {
 		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
 			i := start(b, options{url: url})
 			desks := make(chan *desk, sessions)
 			for range sessions {
 				desks <- i.project()
 			}
+			b.ReportAllocs()
 			b.SetParallelism(32)
+			before := usage(b, i.rdb)
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				d := <-desks
 				desks <- d
@@ -49,6 +59,36 @@ func BenchmarkWriters(b *testing.B) {
 				}
 			})
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
+			before.report(b, i.rdb, b.N)
 		})
 	}
+}
+
+// used is processor time so far. Unlike the time on the clock it says something on a
+// busy machine.
+type used struct{ own, redis time.Duration }
+
+func usage(b *testing.B, rdb redis.UniversalClient) used {
+	b.Helper()
+	info, err := rdb.Info(b.Context(), "cpu").Result()
+	must(b, err)
+	var u used
+	for _, name := range []string{"used_cpu_user:", "used_cpu_sys:"} {
+		_, rest, _ := strings.Cut(info, name)
+		text, _, _ := strings.Cut(rest, "\r\n")
+		seconds, err := strconv.ParseFloat(text, 64)
+		must(b, err)
+		u.redis += time.Duration(seconds * 1e9)
+	}
+	var r syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
+	u.own = time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	return u
+}
+
+// report tells what n commands used since then, here and in Redis.
+func (u used) report(b *testing.B, rdb redis.UniversalClient, n int) {
+	now := usage(b, rdb)
+	b.ReportMetric(float64((now.own-u.own).Nanoseconds())/float64(n), "cpu-ns/op")
+	b.ReportMetric(float64((now.redis-u.redis).Nanoseconds())/float64(n), "redis-ns/op")
 }

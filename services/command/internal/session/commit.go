@@ -53,8 +53,7 @@ func (l *live) perform(ctx context.Context, limit time.Duration, in intent, call
 func (l *live) pursue(ctx context.Context, in intent, call *Call, arrived uint64) (Result, error) {
 	var g goal
 	for {
-		var o outcome
-		err := l.queue.do(ctx, func(ctx context.Context) { o = l.try(ctx, in, call, g, arrived) })
+		o, err := l.attempt(ctx, in, call, g, arrived)
 		switch {
 		case err != nil:
 			return Result{}, err
@@ -72,6 +71,16 @@ func (l *live) pursue(ctx context.Context, in intent, call *Call, arrived uint64
 		}
 		g = toward(k)
 	}
+}
+
+// attempt carries out an intent once, when it is its turn in the queue.
+func (l *live) attempt(ctx context.Context, in intent, call *Call, g goal, arrived uint64) (o outcome, err error) {
+	if e, ok := in.(*edit); ok {
+		a := &attempt{edit: e, call: call, goal: g, arrived: arrived}
+		return l.queue.decide(ctx, a, func() { l.announceEarly(ctx, e, call) })
+	}
+	err = l.queue.do(ctx, func(ctx context.Context) { o = l.try(ctx, in, call, g, arrived) })
+	return o, err
 }
 
 // recheck reads the head after an answer was decided at a position and, if the call
@@ -108,6 +117,9 @@ func remembered(known *eventlog.DuplicateError, call *Call) (Result, error) {
 // try carries out an intent once on the newest state there is. Worker only.
 func (l *live) try(ctx context.Context, in intent, call *Call, g goal, arrived uint64) outcome {
 	for moves := 0; ; {
+		if ctx.Err() != nil {
+			return outcome{err: unavailable(context.Cause(ctx))}
+		}
 		o, err := l.tryOnce(ctx, in, call, g, arrived)
 		switch {
 		case errors.Is(err, errMoved):
@@ -168,44 +180,41 @@ func (l *live) refuse(err error, arrived uint64) outcome {
 func (l *live) commit(ctx context.Context, e *encoded, call *Call) (outcome, error) {
 	began := l.clock.Add(1)
 	_, err := l.svc.deps.Log.Commit(ctx, e.commit)
+	return l.conclude(ctx, e, err, call, began)
+}
+
+// conclude is what comes of a commit that began then and ended with err. The error
+// says to decide again.
+func (l *live) conclude(ctx context.Context, e *encoded, err error, call *Call, began uint64) (outcome, error) {
 	var conflict *eventlog.ConflictError
+	var turn *eventlog.TurnError
 	var known *eventlog.DuplicateError
 	switch {
 	case err == nil:
 		l.settle(e)
-		l.confirmed = began
+		l.confirmed, l.late = began, late{}
 		return outcome{result: l.complete(e.result, l.state, call)}, nil
 	case errors.As(err, &known):
 		r, err := remembered(known, call)
 		return outcome{result: r, err: err}, nil
 	case errors.As(err, &conflict):
 		l.svc.metrics.conflicts.Inc()
+		l.late.conflicts++
 		l.overtake(conflict, began)
+		return outcome{}, err
+	case errors.As(err, &turn):
+		l.yield(ctx, turn)
 		return outcome{}, err
 	case errors.Is(err, eventlog.ErrStackMoved):
 		return outcome{}, fmt.Errorf("%w: %w", errMoved, err)
 	case errors.Is(err, eventlog.ErrForked):
 		l.forget(err)
 		return outcome{}, err
-	case errors.Is(err, eventlog.ErrTooLarge), errors.Is(err, eventlog.ErrStaged):
-		return outcome{err: l.failure(err)}, nil
+	case errors.Is(err, eventlog.ErrTooLarge), errors.Is(err, eventlog.ErrStaged), errors.Is(err, eventlog.ErrUnavailable):
+		return outcome{err: l.failure(err)}, nil // if the commit is in the log, the next one finds it there
 	default:
 		l.drop() // what Redis has now is not known
 		return outcome{err: l.failure(err)}, nil
-	}
-}
-
-// overtake brings the state past the commits that another instance made first.
-func (l *live) overtake(conflict *eventlog.ConflictError, began uint64) {
-	err := errStale
-	if conflict.Head.Version > l.state.pos.Version && len(conflict.Records) > 0 {
-		err = l.apply(conflict.Records)
-	}
-	switch {
-	case err != nil:
-		l.forget(err)
-	case l.state.pos.Version >= conflict.Head.Version:
-		l.confirmed = began
 	}
 }
 
@@ -225,30 +234,4 @@ func (l *live) complete(r Result, st *state, call *Call) Result {
 		r.Graph = l.shown.body(st)
 	}
 	return r
-}
-
-// replay completes the answer that was given before to the call's key.
-func (l *live) replay(ctx context.Context, r *Result, call *Call, err error) (Result, error) {
-	if err != nil {
-		return Result{}, err
-	}
-	err = l.read(ctx, func(st *state, head eventlog.Head) error {
-		r.Project = st.project
-		*r = l.complete(*r, st, call)
-		r.Dirty = dirty(head)
-		return nil
-	})
-	if err == nil && call.WantEvents {
-		r.Events = l.events(ctx, r.Position)
-	}
-	return *r, err
-}
-
-// events reads the events of a commit from the log; nil if it is not there any more.
-func (l *live) events(ctx context.Context, at wire.Position) []wire.Event {
-	entries, err := l.svc.deps.Log.Read(ctx, l.id, at.Version-1, 1)
-	if err != nil || len(entries) == 0 || entries[0].Record.Position() != at {
-		return nil
-	}
-	return collect(entries[0].Record)
 }

@@ -51,7 +51,7 @@ func (l *live) encode(st *state, p *plan, call *Call) *encoded {
 	e.commit = eventlog.Commit{
 		Session: l.id, Base: st.pos, Generation: st.generation, Record: record, Delta: private, Images: delta.Images,
 		Count: delta.Count, Sum: delta.Sum, Meta: p.meta, Stack: p.stack, Entry: p.entry, Staged: p.staged,
-		Silent: l.svc.deps.Emitter == nil,
+		Silent: l.svc.deps.Emitter == nil, AskTurn: l.late.asks(),
 	}
 	if call.Key != "" {
 		e.commit.Key = &eventlog.IdempotencyKey{Key: call.Key, Fingerprint: call.Fingerprint, Answer: appendAnswer(nil, &e.result)}

@@ -18,20 +18,21 @@ import (
 func (s *Service) Execute(ctx context.Context, commandType string, data json.RawMessage, call Call) (Result, error) {
 	return s.edit(ctx, call, func(seed uuid.UUID) *edit {
 		command, err := graph.ParseCommand(commandType, data, seed)
-		return &edit{kind: commandType, command: command, invalid: err}
+		return &edit{kind: commandType, command: command, size: int64(len(data)), invalid: err}
 	})
 }
 
 // Batch carries out all commands or none, in one commit. Errors are those of
 // [Service.Execute].
 func (s *Service) Batch(ctx context.Context, items []Item, label string, call Call) (Result, error) {
-	list := make([]graph.Item, len(items))
+	list, size := make([]graph.Item, len(items)), 0
 	for i, item := range items {
 		list[i] = graph.Item{Type: item.Type, Data: item.Data}
+		size += len(item.Data)
 	}
 	return s.edit(ctx, call, func(seed uuid.UUID) *edit {
 		batch, err := graph.ParseBatch(list, seed)
-		return &edit{kind: "Batch", label: label, command: batch, batch: &batch, invalid: err}
+		return &edit{kind: "Batch", label: label, command: batch, batch: &batch, size: int64(size), invalid: err}
 	})
 }
 
@@ -73,6 +74,12 @@ func (l *live) announceFailure(ctx context.Context, e *edit, call *Call, why err
 	fields := wire.AppendMember([]byte(`"success":false,`), "error", why.Error())
 	fields = wire.AppendMember(append(fields, ','), "code", string(code))
 	l.announce(ctx, wire.CommandFailed, fields, call.CommandID, e.kind, call.Actor)
+}
+
+// announceEarly tells the session that a command is at work that takes long. Its
+// commit, if there will be one, says so again.
+func (l *live) announceEarly(ctx context.Context, e *edit, call *Call) {
+	l.announce(ctx, wire.CommandExecuting, []byte(`"early":true`), call.CommandID, e.kind, call.Actor)
 }
 
 // announce publishes an event without a version, if events are published.

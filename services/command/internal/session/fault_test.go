@@ -67,18 +67,25 @@ func (s slow) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (s slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == s.name {
-			select {
-			case <-s.gate:
-			case <-ctx.Done():
-			}
-		}
+		s.hold(ctx, cmd)
 		return next(ctx, cmd)
 	}
 }
 
 func (s slow) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		s.hold(ctx, cmds[0])
+		return next(ctx, cmds)
+	}
+}
+
+func (s slow) hold(ctx context.Context, cmd redis.Cmder) {
+	if cmd.Name() == s.name {
+		select {
+		case <-s.gate:
+		case <-ctx.Done():
+		}
+	}
 }
 
 func TestTooManyWaitingCommandsAreRefusedAtOnce(t *testing.T) {

@@ -81,7 +81,7 @@ func TestAQueueKeepsOrderAndItsGoroutineEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var workers, all sync.WaitGroup
-		q := queue{limit: 100, group: &workers}
+		q := queue{limit: 100, bytes: 1, group: &workers}
 		var order []int
 		for n := range 20 {
 			all.Go(func() {

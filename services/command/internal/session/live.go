@@ -33,6 +33,7 @@ type live struct {
 	// the head (or to lie after it).
 	clock     atomic.Uint64
 	confirmed uint64 // worker
+	late      late   // worker
 
 	mu    sync.RWMutex
 	state *state // nil: not loaded

@@ -7,6 +7,8 @@ type metrics struct {
 	loads     prometheus.Counter
 	reloads   prometheus.Counter
 	conflicts prometheus.Counter
+	yields    prometheus.Counter
+	groups    prometheus.Histogram
 	refusals  prometheus.Counter
 	replays   prometheus.Counter
 	lostTells prometheus.Counter
@@ -24,7 +26,13 @@ func newMetrics(registry prometheus.Registerer, w *warm) *metrics {
 	}
 	gauge("talus_warm_sessions", "Sessions in memory.", func() float64 { count, _ := w.totals(); return float64(count) })
 	gauge("talus_warm_bytes", "Size of the sessions in memory, as stored and rendered.", func() float64 { _, size := w.totals(); return float64(size) })
+	groups := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "talus_session_group_commits", Help: "Commits per pipeline.", Buckets: []float64{0, 1, 2, 4, 8, 16, 32, maxGroup},
+	})
+	registry.MustRegister(groups)
 	return &metrics{
+		groups:    groups,
+		yields:    counter("talus_session_yields_total", "Commits held back because another instance had its turn."),
 		loads:     counter("talus_session_loads_total", "Sessions loaded into memory."),
 		reloads:   counter("talus_session_reloads_total", "Sessions in memory that could not follow the log and were loaded again."),
 		conflicts: counter("talus_session_conflicts_total", "Commits decided again because another instance came first."),

@@ -57,6 +57,7 @@ type edit struct {
 	label   string
 	command graph.Command
 	batch   *graph.Batch // of command, if it is one
+	size    int64        // of the command as it was written
 	invalid error        // why the command could not be read; it is told after what is wrong with the session
 }
 

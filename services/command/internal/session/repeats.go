@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -47,6 +48,32 @@ func (r *repeats) leave(key string) {
 	defer r.mu.Unlock()
 	close(r.inUse[key])
 	delete(r.inUse, key)
+}
+
+// replay completes the answer that was given before to the call's key.
+func (l *live) replay(ctx context.Context, r *Result, call *Call, err error) (Result, error) {
+	if err != nil {
+		return Result{}, err
+	}
+	err = l.read(ctx, func(st *state, head eventlog.Head) error {
+		r.Project = st.project
+		*r = l.complete(*r, st, call)
+		r.Dirty = dirty(head)
+		return nil
+	})
+	if err == nil && call.WantEvents {
+		r.Events = l.events(ctx, r.Position)
+	}
+	return *r, err
+}
+
+// events reads the events of a commit from the log; nil if it is not there any more.
+func (l *live) events(ctx context.Context, at wire.Position) []wire.Event {
+	entries, err := l.svc.deps.Log.Read(ctx, l.id, at.Version-1, 1)
+	if err != nil || len(entries) == 0 || entries[0].Record.Position() != at {
+		return nil
+	}
+	return collect(entries[0].Record)
 }
 
 // derived is the id that a keyed request creates: the same for every repeat, and for

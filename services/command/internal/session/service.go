@@ -18,7 +18,7 @@
 // one waiting, has one. Run waits for them all.
 //
 // There are more than ten files because each holds one step of a command's way
-// (queue, live, plan, encode, commit) or one group of calls.
+// (queue, group, live, plan, encode, commit) or one group of calls.
 package session
 
 import (
@@ -43,6 +43,7 @@ type Config struct {
 	SweepEvery time.Duration // between two looks for such sessions; default 5 min
 	Deadline   time.Duration // for one command, waiting and retries included, and for a look at a head; default 2 s
 	Queue      int           // commands that may wait for one session; default 1,024
+	QueueBytes int64         // their size; default 32 MiB
 	Warm       int           // sessions kept in memory; default 1,024
 	WarmBytes  int64         // their size, about; default 512 MiB
 }
@@ -52,6 +53,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.SweepEvery, 5*time.Minute)
 	setDefault(&c.Deadline, 2*time.Second)
 	setDefault(&c.Queue, 1024)
+	setDefault(&c.QueueBytes, 32<<20)
 	setDefault(&c.Warm, 1024)
 	setDefault(&c.WarmBytes, 512<<20)
 	return c
@@ -141,7 +143,9 @@ func (s *Service) open(ctx context.Context) (*live, error) {
 
 func (s *Service) acquire(id uuid.UUID) *live {
 	return s.warm.acquire(id, func() *live {
-		return &live{svc: s, id: id, barrier: newBarrier(s.cfg.Deadline, &s.workers), queue: queue{limit: s.cfg.Queue, group: &s.workers}}
+		l := &live{svc: s, id: id, barrier: newBarrier(s.cfg.Deadline, &s.workers)}
+		l.queue = queue{limit: s.cfg.Queue, bytes: s.cfg.QueueBytes, group: &s.workers, together: l.group}
+		return l
 	})
 }
 

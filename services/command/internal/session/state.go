@@ -94,6 +94,13 @@ func (t *totals) remove(id uuid.UUID, image []byte) {
 	t.bytes -= stored(image)
 }
 
+// draft is a state that goes on from this one without touching it.
+func (st *state) draft() *state {
+	d := *st
+	d.graph = st.graph.Draft()
+	return &d
+}
+
 // advance moves the state to what a commit led to. Readers must be kept out.
 func (st *state) advance(s step) {
 	for id, n := range s.writes {
