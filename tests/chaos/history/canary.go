@@ -38,7 +38,7 @@ func Canaries(b []byte) string {
 		if text := string(b[:n]); n == len(canaryMark)+canaryDigits && !slices.Contains(found, text) {
 			found = append(found, text)
 		}
-		b = b[n:]
+		b = b[len(canaryMark):]
 	}
 }
 
