@@ -1,5 +1,7 @@
 package socket
 
+import "net"
+
 // Kernel is a socket as the model of the machine has it.
 type Kernel interface {
 	Write(p []byte) int
@@ -34,6 +36,11 @@ func NewMachine(k Kernel, hand, linger func(*Conn), passBytes int) *Conn {
 		passBytes: passBytes, passFrames: 1024, falls: 255, refills: 255, linger: linger,
 	}
 	return &Conn{framing: webSocket{}, begun: true, rules: r, out: kernel{k}, workers: handFunc(hand)}
+}
+
+// Take opens a hijacked connection on nc and returns when it is over.
+func (s *Server) Take(nc net.Conn, f Framing, h Handler) {
+	s.accept(nc, Opening{}, kind{framing: f, handler: h, mute: true})
 }
 
 // Drained is the kernel's writability event.

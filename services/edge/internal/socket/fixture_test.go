@@ -12,7 +12,7 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
 
-// serve runs a server with an endpoint /ws on a free port until the test ends, and returns it with its address. At the
+// serve runs a server with endpoints /ws and /stream on a free port until the test ends, and returns it with its address. At the
 // end all goroutines have ended.
 func serve(tb testing.TB, cfg socket.Config, h socket.Handler) (*socket.Server, string) {
 	tb.Helper()
@@ -23,6 +23,7 @@ func serve(tb testing.TB, cfg socket.Config, h socket.Handler) (*socket.Server, 
 	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReduceMemoryUsage: true})
 	app.Server().KeepHijackedConns = true
 	app.Get("/ws", s.Upgrade)
+	app.Get("/stream", func(c *fiber.Ctx) error { return s.Hijack(c, plain{}, h) })
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
