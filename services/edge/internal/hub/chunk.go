@@ -15,11 +15,16 @@ type chunk struct {
 }
 
 // readChunk reads the log from a version on, inclusive, and makes sure that what it
-// read is on the ring's branch.
+// read is on the ring's branch. It goes no further than the ring did before: of what
+// comes after that the room may yet see another branch.
 func (r *Room) readChunk(ring *Ring, from uint64) (*chunk, error) {
+	known := ring.Head()
 	recs, err := r.read(from, r.hub.cfg.Chunk)
 	if err != nil {
 		return nil, err
+	}
+	if i := slices.IndexFunc(recs, func(rec wire.Record) bool { return rec.Version > known }); i >= 0 {
+		recs = recs[:i]
 	}
 	if len(recs) > 0 {
 		recs = recs[:1+len(chained(recs[0].Position(), recs[1:]))]

@@ -146,6 +146,19 @@ func (p *person) pause(stop bool) {
 	}
 }
 
+// stands is the position that the person has, once it has one.
+func (p *person) stands() (wire.Position, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at, len(p.starts) > 0
+}
+
+func (p *person) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
 // saw checks that exactly the versions from..to have come.
 func (p *person) saw(from, to uint64) {
 	p.t.Helper()

@@ -1,11 +1,13 @@
 package hub_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +31,11 @@ type redis struct {
 	deaf     bool // publishes nothing
 	sessions map[uuid.UUID]*branch
 	deleted  map[uuid.UUID]bool
-	heard    map[uuid.UUID]bool
+	wanted   map[uuid.UUID]bool // channels that the hub asked for
+	heard    map[uuid.UUID]bool // those that are subscribed
+	cuts     int                // losses of the feed's connection
+	commands uint64             // made so far
+	ended    bool
 	reads    int
 	heads    int
 	hub      *hub.Hub
@@ -47,7 +53,7 @@ func newRedis() *redis {
 	return &redis{
 		latency: time.Millisecond, confirm: 2 * time.Millisecond,
 		fault:    func() (int, time.Duration) { return 1, time.Millisecond },
-		sessions: map[uuid.UUID]*branch{}, deleted: map[uuid.UUID]bool{}, heard: map[uuid.UUID]bool{},
+		sessions: map[uuid.UUID]*branch{}, deleted: map[uuid.UUID]bool{}, wanted: map[uuid.UUID]bool{}, heard: map[uuid.UUID]bool{},
 	}
 }
 
@@ -73,7 +79,8 @@ func (f *redis) commit(id uuid.UUID, size int) wire.Record {
 	defer f.mu.Unlock()
 	b := f.sessions[id]
 	var command uuid.UUID
-	binary.BigEndian.PutUint64(command[:], rand.Uint64())
+	f.commands++
+	binary.BigEndian.PutUint64(command[:], f.commands)
 	rec := wire.Build(wire.Header{
 		Session: id, Command: command, Epoch: b.at.Epoch, Version: b.at.Version + 1, Prev: b.at.Digest, Time: time.Now().UnixMilli(),
 	}, []byte(fmt.Sprintf(`"session_id":"%s"`, id)), []wire.Event{{Name: wire.NodeCreated, Fields: fmt.Appendf(nil, `"pad":"%s"`, strings.Repeat("x", size))}}, nil)
@@ -211,25 +218,63 @@ func (f *redis) Read(ctx context.Context, id uuid.UUID, from uint64, limit int) 
 
 // Add implements hub.Feed.
 func (f *redis) Add(id uuid.UUID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted[id] = true
+	delay := f.confirm
 	f.work.Go(func() {
-		time.Sleep(f.confirm)
+		time.Sleep(delay)
+		f.confirms(id)
+	})
+}
+
+// confirms subscribes as soon as Redis is there, unless the hub does not want it any more.
+func (f *redis) confirms(id uuid.UUID) {
+	for {
 		f.mu.Lock()
-		down := f.down
-		f.heard[id] = !down
+		wanted, down := f.wanted[id] && !f.ended, f.down
+		if wanted && !down {
+			f.heard[id] = true
+		}
 		f.mu.Unlock()
-		if !down {
+		switch {
+		case !wanted:
+			return
+		case !down:
 			f.hub.Confirmed(id)
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// cut loses the feed's connection: nothing is heard until it is back after a while and confirms every channel again.
+func (f *redis) cut(back time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.heard)
+	f.cuts++
+	cut := f.cuts
+	f.work.Go(func() {
+		time.Sleep(back)
+		f.mu.Lock()
+		last := f.cuts == cut
+		ids := slices.SortedFunc(maps.Keys(f.wanted), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+		f.mu.Unlock()
+		for _, id := range ids {
+			if last {
+				f.confirms(id)
+			}
 		}
 	})
 }
 
 // Remove implements hub.Feed.
 func (f *redis) Remove(id uuid.UUID) {
-	f.work.Go(func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		delete(f.heard, id)
-	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.wanted, id)
+	delete(f.heard, id)
 }
 
 // listens reports whether the hub is on the session's channel.

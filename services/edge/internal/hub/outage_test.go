@@ -28,7 +28,6 @@ func TestAJoinIsRefusedSoonWhenRedisIsAway(t *testing.T) {
 		wait(0)
 		ben.endedWith(hub.ErrUnavailable)
 		w.set(func(f *redis) { f.down = false })
-		w.Add(plan) // the feed comes back by itself
 		wait(time.Second)
 		w.commits(plan, 1)
 		wait(time.Second)

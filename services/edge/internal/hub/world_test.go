@@ -31,6 +31,7 @@ func start(t *testing.T, cfg hub.Config) (*world, func()) {
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
 	return w, func() {
+		w.set(func(f *redis) { f.ended = true })
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
