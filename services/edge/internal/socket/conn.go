@@ -116,7 +116,7 @@ func (c *Conn) forward(s *slot, version uint64, frame []byte) bool {
 	if s.cursor >= version || s.mode == refill {
 		return true
 	}
-	if s.mode != live || s.cursor != version-1 || !c.put(frame) {
+	if s.mode != live || s.cursor != version-1 || len(frame) == 0 || !c.put(frame) {
 		return false
 	}
 	s.cursor = version
