@@ -162,7 +162,7 @@ func (e *Edge) serve(ctx context.Context) error {
 	app := e.app()
 	e.log.Info("edge listens", "url", e.URL())
 	served := make(chan error, 1)
-	go func() { served <- app.Listener(e.listener) }()
+	go func() { served <- app.Listener(daemon.Impatient(e.listener, e.cfg.Handshake)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)

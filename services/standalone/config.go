@@ -11,6 +11,9 @@ import (
 // Embedded is the value of TALUS_REDIS_URL that means the Redis inside the process.
 const Embedded = "embedded"
 
+// restart is when clients of a process that stops may expect it again: there is no other instance to go to.
+const restart = 2 * time.Second
+
 // Config is what an operator decides. The parts that both services have are decided once, here.
 type Config struct {
 	Addr     string        // TALUS_ADDR, default ":8080"; port 0 picks one
@@ -42,6 +45,7 @@ func ReadConfig(r *config.Reader) Config {
 	r.Settle("TALUS_ALLOWED_ORIGINS", origins)
 	cfg.Command, cfg.Edge = command.ReadConfig(r), edge.ReadConfig(r)
 	cfg.Drain = cfg.Command.Drain
+	cfg.Edge.Restart = restart
 	cfg.Command.Addr, cfg.Edge.Addr = "", ""
 	return cfg
 }

@@ -108,7 +108,7 @@ func (s *Standalone) Run(ctx context.Context) error {
 	edges.Start(s.edge.Run)
 	app := s.app()
 	served := make(chan error, 1)
-	go func() { served <- app.Listener(s.listener) }()
+	go func() { served <- app.Listener(daemon.Impatient(s.listener, s.cfg.Edge.Handshake)) }()
 
 	var errs []error
 	select {

@@ -3,6 +3,8 @@ package standalone_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -60,8 +62,15 @@ func TestAStopSendsClientsAwayAndEndsWithinTheDrainTime(t *testing.T) {
 	if took := time.Since(began); err != nil || took > 7*time.Second {
 		t.Errorf("stopped after %v, %v", took, err)
 	}
-	if err := <-left; websocket.CloseStatus(err) != websocket.StatusServiceRestart {
-		t.Errorf("the client was told %v", err)
+	var end websocket.CloseError
+	var when struct {
+		After int `json:"retry_after_ms"`
+	}
+	if err := <-left; !errors.As(err, &end) || end.Code != websocket.StatusServiceRestart {
+		t.Fatalf("the client was told %v", err)
+	}
+	if err := json.Unmarshal([]byte(end.Reason), &when); err != nil || when.After < 2000 || when.After > 3000 {
+		t.Errorf("told to come back by %q, want two to three seconds for the restart", end.Reason)
 	}
 }
 

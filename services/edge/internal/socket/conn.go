@@ -55,10 +55,10 @@ type Conn struct {
 	shut     bool  // the close frame is out: nothing is written any more
 
 	// Times in ticks of the server's clock.
-	moved atomic.Uint32 // the socket accepted bytes, or began to be full
-	heard atomic.Uint32 // bytes came from the peer
-
+	moved   atomic.Uint32 // the socket accepted bytes, or began to be full
+	heard   atomic.Uint32 // bytes came from the peer
 	waiting atomic.Uint32 // since when a subscription is waited for; 0 when one has been seen
+	pinged  uint32        // when the last unanswered ping was sent, 0 if none is open; of the wheel
 
 	// Of the goroutine that reads.
 	reader *frame.Reader
@@ -66,11 +66,10 @@ type Conn struct {
 	budget rate.Bucket
 
 	// Of the registry and the wheel.
-	house  household
-	index  uint32
-	gen    uint32
-	pinged uint32 // when the last unanswered ping was sent, 0 if none is open
-	next   *Conn  // in the writers' line or the poller's list of the dead; it can never be in both
+	house household
+	index uint32
+	gen   uint32
+	next  *Conn // in the writers' line or the poller's list of the dead; it can never be in both
 }
 
 // Attach starts a subscription: first (complete frames, normally `joined`) is sent, then every version of s from
