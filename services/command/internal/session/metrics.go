@@ -15,7 +15,7 @@ type metrics struct {
 	swept     prometheus.Counter
 }
 
-func newMetrics(registry prometheus.Registerer, w *warm) *metrics {
+func newMetrics(registry prometheus.Registerer, w *warm, g *gate) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 		registry.MustRegister(c)
@@ -25,6 +25,13 @@ func newMetrics(registry prometheus.Registerer, w *warm) *metrics {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("talus_warm_sessions", "Sessions in memory.", func() float64 { count, _ := w.totals(); return float64(count) })
+	gauge("talus_calls", "Calls for sessions in progress.", func() float64 { return float64(g.calls.Load()) })
+	gauge("talus_log_away", "1 while calls are refused because the event log does not answer.", func() float64 {
+		if g.away() {
+			return 1
+		}
+		return 0
+	})
 	gauge("talus_warm_bytes", "Size of the sessions in memory, as stored and rendered.", func() float64 { _, size := w.totals(); return float64(size) })
 	groups := prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "talus_session_group_commits", Help: "Commits per pipeline.", Buckets: []float64{0, 1, 2, 4, 8, 16, 32, maxGroup},

@@ -42,6 +42,7 @@ type Config struct {
 	TTL        time.Duration // idle time after which a session without clients is removed; default 24 h, negative: never
 	SweepEvery time.Duration // between two looks for such sessions; default 5 min
 	Deadline   time.Duration // for one command, waiting and retries included, and for a look at a head; default 2 s
+	Calls      int           // in progress for all sessions; more are refused at once; default 8,192
 	Queue      int           // commands that may wait for one session; default 1,024
 	QueueBytes int64         // their size; default 32 MiB
 	Warm       int           // sessions kept in memory; default 1,024
@@ -52,6 +53,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.TTL, 24*time.Hour)
 	setDefault(&c.SweepEvery, 5*time.Minute)
 	setDefault(&c.Deadline, 2*time.Second)
+	setDefault(&c.Calls, 8192)
 	setDefault(&c.Queue, 1024)
 	setDefault(&c.QueueBytes, 32<<20)
 	setDefault(&c.Warm, 1024)
@@ -95,6 +97,7 @@ type Service struct {
 	metrics *metrics
 	workers sync.WaitGroup // goroutines of sessions
 	warm    warm
+	gate    gate
 }
 
 // New makes a service and registers its metrics.
@@ -102,7 +105,8 @@ func New(cfg Config, deps Deps) *Service {
 	cfg = cfg.withDefaults()
 	s := &Service{cfg: cfg, deps: deps, log: deps.Logger}
 	s.warm = warm{count: cfg.Warm, bytes: cfg.WarmBytes, sessions: make(map[uuid.UUID]*list.Element)}
-	s.metrics = newMetrics(deps.Metrics, &s.warm)
+	s.gate = gate{limit: cfg.Calls, slow: cfg.Deadline / 2}
+	s.metrics = newMetrics(deps.Metrics, &s.warm, &s.gate)
 	return s
 }
 
@@ -156,7 +160,7 @@ func (s *Service) within(ctx context.Context, fn func(*live) error) error {
 		return err
 	}
 	defer s.warm.release(l)
-	return fn(l)
+	return s.gate.pass(func() error { return fn(l) })
 }
 
 // template finds the template of a session. One that is gone or broken leaves the

@@ -41,14 +41,20 @@ func (s *Service) newID(purpose string, call *Call) uuid.UUID {
 func (s *Service) create(ctx context.Context, id uuid.UUID) (head eventlog.Head, existed bool, err error) {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails, see crypto/rand
-	head, err = s.deps.Log.Create(ctx, id, eventlog.NewSession{
-		Epoch:   wire.Epoch(max(1, binary.BigEndian.Uint64(random[:8]))),
-		Genesis: wire.Digest(random[8:]),
+	err = s.gate.pass(func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
+		defer cancel()
+		head, err = s.deps.Log.Create(ctx, id, eventlog.NewSession{
+			Epoch:   wire.Epoch(max(1, binary.BigEndian.Uint64(random[:8]))),
+			Genesis: wire.Digest(random[8:]),
+		})
+		existed = errors.Is(err, eventlog.ErrExists)
+		if existed {
+			return nil
+		}
+		return s.failure(id, err)
 	})
-	if errors.Is(err, eventlog.ErrExists) {
-		return head, true, nil
-	}
-	return head, false, s.failure(id, err)
+	return head, existed, err
 }
 
 // abandon removes a session that was made for something which was refused.
@@ -67,7 +73,15 @@ const listing = 16
 
 // List reads up to limit sessions behind the cursor, in an order that does not
 // change. It returns ErrUnavailable.
-func (s *Service) List(ctx context.Context, limit int, cursor string) (Page, error) {
+func (s *Service) List(ctx context.Context, limit int, cursor string) (page Page, err error) {
+	err = s.gate.pass(func() error {
+		page, err = s.list(ctx, limit, cursor)
+		return err
+	})
+	return page, err
+}
+
+func (s *Service) list(ctx context.Context, limit int, cursor string) (Page, error) {
 	total, err := s.deps.Log.CountSessions(ctx)
 	if err != nil {
 		return Page{}, unavailable(err)
@@ -165,9 +179,11 @@ func (s *Service) Delete(ctx context.Context) error {
 	if !ok {
 		return ErrNoSession
 	}
-	err := s.deps.Log.Delete(ctx, id, nil)
-	s.warm.forget(id)
-	return s.failure(id, err)
+	return s.gate.pass(func() error {
+		err := s.deps.Log.Delete(ctx, id, nil)
+		s.warm.forget(id)
+		return s.failure(id, err)
+	})
 }
 
 // Cleanup removes the sessions that have no clients and were not used for idle. It
