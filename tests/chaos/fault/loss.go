@@ -22,7 +22,7 @@ func redisLoses() []Fault {
 		{ID: "F11-flush", Title: "FLUSHALL", Hold: time.Second, Loses: true, Erases: true, Inject: flushed},
 		{ID: "F11-keys", Title: "keys of sessions deleted", Hold: time.Second, Loses: true, Erases: true, Aims: 2, Inject: deleted("*")},
 		{ID: "F11-torn", Title: "nodes of a session deleted", Hold: time.Second, Loses: true, Aims: 1, Inject: deleted("n:*")},
-		{ID: "F23", Title: "log compacted while clients resume", Hold: 3 * time.Second, Inject: compacted},
+		{ID: "F23", Title: "log compacted while clients resume", Hold: 10 * time.Second, Inject: compacted},
 	}
 }
 
@@ -128,22 +128,32 @@ func keysOf(ctx context.Context, r *topology.Redis, session, suffix string) ([]s
 	}
 }
 
-// compacted trims all logs to a few entries again and again, while connections break.
-func compacted(_ context.Context, s *Scene) (Heal, error) {
-	redis := s.System.Primary
-	stop := every(250*time.Millisecond, func(ctx context.Context) {
-		for _, session := range s.Sessions {
-			keys, err := keysOf(ctx, redis, session, "l")
-			for _, key := range keys {
-				err = errors.Join(err, redis.Do(ctx, "XTRIM", key, "MAXLEN", 1+s.Rng.IntN(5)))
-			}
-			if err != nil && ctx.Err() == nil {
-				s.Wrong("%v", err)
-			}
+// compacted writes so much into a session that its log is cut all the time, and keeps its clients away meanwhile: they come
+// back to both sides of the log's beginning.
+func compacted(ctx context.Context, s *Scene) (Heal, error) {
+	const big = 180 << 10 // of the 64 MiB that a log may have; a commit has its value three times
+	p, err := newPusher(ctx, s, s.Sessions[0], big)
+	if err != nil {
+		return nil, err
+	}
+	stopPushing := every(5*time.Millisecond, p.push)
+	stopCutting := every(3*time.Second, func(ctx context.Context) {
+		var err error
+		for _, e := range s.System.Edges {
+			e.Front.Cut()
 		}
-		if err := s.Edge().Front.Drop(); err != nil {
+		pause(ctx, time.Duration(1000+s.Rng.IntN(2000))*time.Millisecond)
+		for _, e := range s.System.Edges {
+			err = errors.Join(err, e.Front.Mend())
+		}
+		if err != nil {
 			s.Wrong("%v", err)
 		}
 	})
-	return func(context.Context) error { stop(); return nil }, nil
+	return func(context.Context) error {
+		stopCutting()
+		stopPushing()
+		s.Note("%d commits of about 550 KiB, %d refused", p.done.Load(), p.refused.Load())
+		return nil
+	}, nil
 }

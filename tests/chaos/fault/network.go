@@ -146,9 +146,14 @@ func smallBuffers(ctx context.Context, s *Scene) (Heal, error) {
 		links = append(links, e.Redis)
 	}
 	clear, err := impair(links, func(l *topology.Link) error { return l.Impair("bandwidth", topology.Down, map[string]int{"rate": 30}) })
+	p, perr := newPusher(ctx, s, s.Sessions[0], 20<<10)
+	stop := every(10*time.Millisecond, p.push)
 	return func(ctx context.Context) error {
-		info, ierr := infoOf(ctx, redis, "stats")
-		s.Note("%s connections ended at the limit", info["client_output_buffer_limit_disconnections"])
-		return errors.Join(clear(ctx), ierr, redis.Do(ctx, "CONFIG", "SET", "client-output-buffer-limit", standard))
-	}, err
+		stop()
+		ended := redis.Said("overcoming of output buffer limits")
+		if s.Note("%d subscriptions ended at the limit", ended); ended == 0 {
+			s.Wrong("no subscription ever reached the limit")
+		}
+		return errors.Join(clear(ctx), redis.Do(ctx, "CONFIG", "SET", "client-output-buffer-limit", standard))
+	}, errors.Join(err, perr)
 }

@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/tests/chaos/check"
 	"github.com/talus-tally/talus/tests/chaos/history"
 	"github.com/talus-tally/talus/tests/chaos/topology"
@@ -153,7 +156,7 @@ func (d *driver) judge(came came) {
 }
 
 // harmFloor is a p99 below which neighbours are not harmed: people, services and Redis share a few cores here.
-const harmFloor = 150 * time.Millisecond
+const harmFloor = 500 * time.Millisecond
 
 // work lets people use the system while the fault strikes, and writes the history.
 func (d *driver) work(ctx context.Context) (err error) {
@@ -162,7 +165,14 @@ func (d *driver) work(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
+	opts, err := eventlog.Options("redis://" + d.scene.System.Direct.Addr() + "/0")
+	if err != nil {
+		return err
+	}
+	rdb := redis.NewUniversalClient(opts)
+	defer rdb.Close()
 	cfg := workload.Config{
+		Logs:     workload.StreamLogs{Log: eventlog.New(rdb, eventlog.Config{})},
 		Recorder: history.NewRecorder(out), Sessions: d.cfg.Sessions, Clients: d.cfg.Clients, Writers: d.cfg.Writers, Rate: d.cfg.Rate, Seed: d.cfg.Seed,
 		For: d.length(), Jitter: time.Second, Silence: silence, Timeout: requestTimeout,
 		During: func(_ context.Context, r *history.Recorder, sessions []string) { d.strike(ctx, r, sessions) }, // it takes the time that healing takes

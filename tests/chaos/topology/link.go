@@ -28,6 +28,7 @@ const (
 )
 
 func newLink(name, upstream string) (*Link, error) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics write to a logger of their own
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	l := &Link{Name: name, proxy: toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)}
 	if err := l.proxy.Start(); err != nil {

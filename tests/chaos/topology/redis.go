@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -127,6 +128,15 @@ func (r *Redis) AOF() (string, error) {
 		return "", fmt.Errorf("%s: no append-only file", r.cfg.Name)
 	}
 	return parts[len(parts)-1], nil
+}
+
+// Said is how often the server wrote a text into its log.
+func (r *Redis) Said(text string) int {
+	log, err := os.ReadFile(r.proc.log)
+	if err != nil {
+		return 0
+	}
+	return strings.Count(string(log), text)
 }
 
 // CanMount reports whether Disk can be had here.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -27,6 +26,7 @@ type System struct {
 	Primary         *Redis // the server that the services use
 	Replica         *Redis // nil without one, and after a fail-over
 	Replication     *Link  // from the replica to the primary
+	Direct          *Link  // to the server that the services use, for us: no fault breaks it
 }
 
 // Build compiles the programs of the services into a directory. It must be called inside the workspace.
@@ -69,6 +69,9 @@ func (s *System) start(ctx context.Context, shape Shape) error {
 	var err error
 	primary := RedisConfig{Name: "redis", Dir: filepath.Join(shape.Dir, "redis"), AOF: shape.AOF, Disk: shape.Disk}
 	if s.Primary, err = StartRedis(primary); err != nil {
+		return err
+	}
+	if s.Direct, err = newLink("us-redis", s.Primary.Addr); err != nil {
 		return err
 	}
 	if shape.Replica {
@@ -130,6 +133,7 @@ func (s *System) Promote(ctx context.Context) error {
 	s.Replication.close()
 	err := s.Replica.Do(ctx, "REPLICAOF", "NO", "ONE")
 	s.Primary, s.Replica = s.Replica, nil
+	err = errors.Join(err, s.Direct.Point(s.Primary.Addr))
 	for _, i := range s.Instances() {
 		err = errors.Join(err, i.Redis.Point(s.Primary.Addr))
 	}
@@ -146,24 +150,9 @@ func (s *System) Close() {
 			r.Kill()
 		}
 	}
-	if s.Replication != nil {
-		s.Replication.close()
-	}
-}
-
-// Logs copies what the processes wrote into a directory, for people who look for the reason of a failure.
-func (s *System) Logs(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, i := range s.Instances() {
-		text, err := os.ReadFile(i.proc.log)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, i.Name+".log"), text, 0o644); err != nil {
-			return err
+	for _, l := range []*Link{s.Replication, s.Direct} {
+		if l != nil {
+			l.close()
 		}
 	}
-	return nil
 }
