@@ -26,7 +26,7 @@ type Commit struct {
 	Silent     bool    // nothing is published
 	AskTurn    bool    // if it comes too late, the next turn is this log's: others get a *TurnError until it has committed
 
-	more bool // another commit of the same group follows
+	more, follows bool // there is another commit of the same group behind it, before it
 }
 
 // StackOp says what a commit does to undo and redo.
@@ -128,16 +128,19 @@ func (c Commit) keys(k keys) []string {
 }
 
 // fixedArgs is how many arguments commit.lua has before the lists.
-const fixedArgs = 32
+const fixedArgs = 33
 
 // args are the arguments of commit.lua in its order.
 func (c Commit) args(l *Log, k keys) []any {
-	cfg, turn, more := l.cfg, int64(0), ""
+	cfg, turn, more, missing := l.cfg, int64(0), "", maxBrought
 	if c.AskTurn {
 		turn = l.turns.length().Milliseconds()
 	}
 	if c.more {
 		more = "1"
+	}
+	if c.follows {
+		missing = 0
 	}
 	staged, channel, key := "", "", ""
 	var message, keyed []byte
@@ -164,7 +167,7 @@ func (c Commit) args(l *Log, k keys) []any {
 		c.Count, c.Sum, c.Generation, staged,
 		c.Stack.String(), c.Entry.Version, c.Entry.meta(), c.Entry.Payload, cfg.UndoDepth, cfg.UndoBytes,
 		key, keyed, cfg.Retention, cfg.MinAge.Milliseconds(), cfg.MaxLogBytes, channel, message,
-		0, 0, len(fields), len(attached), len(detached), l.turns.writer, turn, more)
+		0, 0, len(fields), len(attached), len(detached), l.turns.writer, turn, more, missing)
 	sets, gone := 24, 25 // where the numbers of values stand
 	for i := range c.Images {
 		if im := &c.Images[i]; im.Bytes != nil {

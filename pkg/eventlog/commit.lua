@@ -16,9 +16,11 @@
 --       23 channel or ''    24 message, '' for the record itself
 --       25 … 29 how many values follow: nodes set, nodes gone, head fields, attachments set, attachments gone
 --       30 writer    31 ms of the turn it asks for if it comes too late, or 0    32 '1': it has more to commit, and keeps its turn
+--       33 how many records a writer that comes too late is given at most; 0: none
 --
 -- returns {1, published, dropped stack entries}     committed
---         {0, epoch, version, digest}               the head is not at base
+--         {0, epoch, version, digest, log, records} the head is not at base; what the head says of the log, and the records
+--                                                   from base on if they are few, else nothing
 --         {2, record}                               the idempotency key was used before
 --         {3}                                       the stack does not end with that version
 --         {4, epoch, version, digest, ms}           it is another writer's turn, for so long at most
@@ -39,7 +41,15 @@ local holder, ends = string.match(head[9] or '', '^(%S+) (%d+)$')
 if holder and holder ~= ARGV[30] and now < tonumber(ends) then return {4, head[1], head[2], head[3], ends - now} end
 if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] or head[3] ~= ARGV[3] then
   if ARGV[31] ~= '0' then redis.pcall('HSET', KEYS[1], 'tn', string.format('%s %d', ARGV[30], now + ARGV[31])) end
-  return {0, head[1], head[2], head[3]}
+  local records = {}
+  local first, bytes = string.match(head[7] or '', '^(%d+) (%d+)')
+  local missing = head[2] - ARGV[2]
+  if bytes and head[1] == ARGV[1] and missing > 0 and missing <= tonumber(ARGV[33]) and
+    bytes / (head[2] - first + 1) * missing < 262144 then
+    records = redis.pcall('XRANGE', KEYS[2], ARGV[2] .. '-0', '+', 'COUNT', missing + 1)
+    if records.err then records = {} end
+  end
+  return {0, head[1], head[2], head[3], head[7] or '', records}
 end
 if head[4] ~= ARGV[10] then return redis.error_reply('ERR commit against generation ' .. ARGV[10] .. ', not ' .. head[4]) end
 
@@ -101,7 +111,7 @@ if type(added) == 'table' and added.err then
 end
 
 -- Phase C: the rest. unpack takes less than 8,000 values.
-local at = 33
+local at = 34
 local function spread(command, key, n)
   local last = at + n - 1
   while at <= last do

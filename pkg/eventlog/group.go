@@ -23,7 +23,7 @@ func (l *Log) CommitAll(ctx context.Context, commits []Commit) []Result {
 	results := make([]Result, len(commits))
 	sent := len(commits)
 	for i := range commits {
-		commits[i].more = i+1 < len(commits)
+		commits[i].more, commits[i].follows = i+1 < len(commits), i > 0
 		if err := commits[i].check(); err != nil {
 			results[i].Err, sent = l.subject(commits[i].Session, err), i
 			break

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -57,17 +58,23 @@ func (l *Log) outcome(ctx context.Context, c Commit, v any, err error) (wire.Pos
 	}
 }
 
-// maxMissing bounds the records that a conflict brings along.
-const maxMissing = 256
+const (
+	maxMissing = 256 // records that a conflict brings along
+	maxBrought = 64  // of them, how many the script itself brings
+)
 
-// conflict reads what came after the base. If the first of it is the commit itself, an earlier try had succeeded unheard.
+// conflict says what came after the base. If the first of it is the commit itself, an earlier try had succeeded unheard.
 func (l *Log) conflict(ctx context.Context, c Commit, r reply) (wire.Position, error) {
 	head, err := parsePosition(r[1:])
 	if err != nil {
 		return wire.Position{}, err
 	}
 	conflict := &ConflictError{Base: c.Base, Head: head}
-	switch tail, err := l.tail(ctx, c.Session, c.Base, maxMissing, true); {
+	tail, err := l.brought(c, head, r)
+	if err != nil || len(tail.Records) == 0 {
+		tail, err = l.tail(ctx, c.Session, c.Base, maxMissing, true)
+	}
+	switch {
 	case err == nil:
 		conflict.Records = tail.Records
 		if tail.Head.Version > head.Version {
@@ -81,6 +88,39 @@ func (l *Log) conflict(ctx context.Context, c Commit, r reply) (wire.Position, e
 		return c.Record.Position(), nil
 	}
 	return wire.Position{}, conflict
+}
+
+// brought are the records that came with the answer, once it is proved that they continue the base.
+func (l *Log) brought(c Commit, head wire.Position, r reply) (Tail, error) {
+	if len(r) < 6 {
+		return Tail{}, nil
+	}
+	list, _ := r[5].([]any)
+	if len(list) == 0 {
+		return Tail{}, nil
+	}
+	messages := make([]redis.XMessage, 0, len(list))
+	for _, v := range list {
+		if entry := reply(asList(v)); len(entry) == 2 {
+			m := redis.XMessage{ID: entry.text(0), Values: make(map[string]any, 2)}
+			values := reply(asList(entry[1]))
+			for i := 0; i+1 < len(values); i += 2 {
+				m.Values[values.text(i)] = values[i+1]
+			}
+			messages = append(messages, m)
+		}
+	}
+	records, err := parseEntries(c.Session, messages)
+	if err != nil {
+		return Tail{}, err
+	}
+	records, err = l.continues(c.Base, head, r.text(4), records, true)
+	return Tail{Head: head, Records: records}, err
+}
+
+func asList(v any) []any {
+	list, _ := v.([]any)
+	return list
 }
 
 // duplicate tells a repeat from the commit's own first try: the same answer under the same key, and the record in the log.
