@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -286,6 +287,25 @@ func (c *Client) IsClosed() int {
 		return int(ce.Code)
 	}
 	return -1
+}
+
+// IsSentAway waits until the server has closed the connection because it stops, and returns after how long it said to
+// come back.
+func (c *Client) IsSentAway() time.Duration {
+	c.t.Helper()
+	if code := c.IsClosed(); code != wire.CloseRestart {
+		c.t.Fatalf("%s was closed with %d, want %d", c.name, code, wire.CloseRestart)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ce websocket.CloseError
+	var when struct {
+		After int `json:"retry_after_ms"`
+	}
+	if !errors.As(c.closed, &ce) || json.Unmarshal([]byte(ce.Reason), &when) != nil {
+		c.t.Fatalf("%s was told no time: %v", c.name, c.closed)
+	}
+	return time.Duration(when.After) * time.Millisecond
 }
 
 // Send writes one text frame.
