@@ -54,12 +54,13 @@ func (h *Hub) takeSuspects() []*Room {
 	return out
 }
 
-// check reads heads until ctx ends: of suspect sessions at once, of idle rooms once
-// per interval, spread over it. A lost last message is found here; so is a Redis
-// that came back with less than it had.
+// check reads heads until ctx ends: of suspect sessions at once, of idle rooms spread
+// over the interval, so that a lost last message is found within it; so is a Redis that
+// came back with less than it had.
 func (h *Hub) check(ctx context.Context) {
 	const parts = time.Duration(headSlices)
-	tick := time.NewTicker(h.cfg.HeadCheck / parts)
+	round := h.cfg.HeadCheck * 17 / 20 // and a message that was just heard may put a room off by a tenth
+	tick := time.NewTicker(round / parts)
 	defer tick.Stop()
 	last := time.Now()
 	for slice := byte(0); ; {
@@ -69,7 +70,7 @@ func (h *Hub) check(ctx context.Context) {
 		case <-h.wake:
 		case <-tick.C:
 			now := time.Now()
-			for due := min(headSlices, max(1, now.Sub(last)*parts/h.cfg.HeadCheck)); due > 0; due-- { // more after a slow read
+			for due := min(headSlices, max(1, now.Sub(last)*parts/round)); due > 0; due-- { // more after a slow read
 				slice = (slice + 1) % headSlices
 				h.suspectLater(h.housekeep(slice, now)...)
 			}
@@ -80,7 +81,7 @@ func (h *Hub) check(ctx context.Context) {
 }
 
 // housekeep looks after the rooms of one slice and returns those that have been
-// quiet for an interval, or whose clients have waited so long for the channel.
+// quiet for a moment, or whose clients have waited so long for the channel.
 func (h *Hub) housekeep(slice byte, now time.Time) []*Room {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -89,7 +90,7 @@ func (h *Hub) housekeep(slice byte, now time.Time) []*Room {
 		if session[15]%headSlices != slice {
 			continue
 		}
-		if known := r.view.Load() != nil; known && r.quiet(now, h.cfg.HeadCheck) || !known && r.pending.Load() > 0 {
+		if known := r.view.Load() != nil; known && r.quiet(now, h.cfg.HeadCheck/10) || !known && r.pending.Load() > 0 {
 			idle = append(idle, r)
 		}
 		if r.pending.Load() > 0 || r.idle(now) {
