@@ -28,6 +28,10 @@ type edge struct {
 	log  *eventlog.Log
 	url  string
 	stop func()
+
+	handler  *native.Handler
+	endRooms func()
+	refused  chan string // reasons of refusals
 }
 
 // source is the log as rooms read it, without the log's own checks.
@@ -52,18 +56,25 @@ func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit 
 
 func serve(t *testing.T) *edge {
 	t.Helper()
+	return serveWithin(t, native.Limits{}, socket.Limits{})
+}
+
+// serveWithin is serve with limits, but for the three sessions of a connection.
+func serveWithin(t *testing.T, limits native.Limits, transport socket.Limits) *edge {
+	t.Helper()
 	rdb := redistest.Client(t, redistest.URL(t))
 	logger := slog.New(slog.DiscardHandler)
 	registry := prometheus.NewRegistry()
-	e := &edge{t: t, log: eventlog.New(rdb, eventlog.Config{})}
+	e := &edge{t: t, log: eventlog.New(rdb, eventlog.Config{}), refused: make(chan string, 100)}
+	limits.Sessions, limits.Refused = 3, func(reason string) { e.refused <- reason }
 	var feed *eventlog.Feed
 	rooms := hub.New(hub.Config{JoinTimeout: 2 * time.Second}, source{e.log}, func(h *hub.Hub) hub.Feed {
 		feed = eventlog.NewFeed(rdb, h)
 		return feed
 	}, registry, logger)
 	counts := presence.New(e.log, registry, logger)
-	sockets, err := socket.New(socket.Config{Protocols: []string{native.Subprotocol}, MessageLimit: 4096},
-		native.New(rooms, counts, native.Limits{Sessions: 3}, registry, logger))
+	e.handler = native.New(rooms, counts, limits, registry, logger)
+	sockets, err := socket.New(socket.Config{Protocols: []string{native.Subprotocol}, MessageLimit: 4096, Limits: transport}, e.handler)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +86,10 @@ func serve(t *testing.T) *edge {
 		t.Fatal(err)
 	}
 	e.url = "ws://" + listener.Addr().String() + "/ws"
+	e.endRooms = run(rooms.Run)
 	ends := []func(){
 		run(func(context.Context) error { return app.Listener(listener) }),
-		run(sockets.Run), run(rooms.Run), run(counts.Run), run(feed.Run),
+		run(sockets.Run), e.endRooms, run(counts.Run), run(feed.Run),
 	}
 	e.stop = func() {
 		_ = app.Shutdown()

@@ -5,11 +5,15 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
 	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/native"
+	"github.com/talus-tally/talus/services/edge/internal/rate"
+	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
 
 func TestAnUnknownSessionIsRefused(t *testing.T) {
@@ -94,9 +98,67 @@ func TestAConnectionJoinsNoMoreSessionsThanAllowed(t *testing.T) {
 
 	ann.says(`{"type":"join","id":"4","session_id":"%s"}`, fourth.id)
 	ann.refused(wire.InvalidRequest, `"4"`)
+	if reason := <-e.refused; reason != "sessions" {
+		t.Errorf("counted as %s", reason)
+	}
 	ann.says(`{"type":"leave","id":"5","session_id":"%s"}`, first.id)
 	ann.hears("left")
 	ann.joins(fourth, "6")
+}
+
+func TestAConnectionThatJoinsTooOftenIsSentAway(t *testing.T) {
+	t.Parallel()
+	e := serveWithin(t, native.Limits{Joins: rate.Limit{PerSecond: 1, Burst: 2}}, socket.Limits{})
+	plan := e.creates()
+	ann := e.dials(nil)
+	ann.joins(plan, "1")
+	ann.joins(plan, "2") // again is a join, too
+
+	ann.says(`{"type":"join","id":"3","session_id":"%s"}`, plan.id)
+
+	ann.refused(wire.RateLimited, `"3"`)
+	ann.isSentAway(wire.CloseRateLimited)
+	if reason := <-e.refused; reason != "join_rate" {
+		t.Errorf("counted as %s", reason)
+	}
+}
+
+func TestADrainingHandlerRefusesJoinsAndKeepsTheRest(t *testing.T) {
+	t.Parallel()
+	e := serve(t)
+	plan, other := e.creates(), e.creates()
+	ann := e.dials(nil)
+	ann.joins(plan, "1")
+
+	e.handler.Drain()
+	ann.says(`{"type":"join","id":"2","session_id":"%s"}`, other.id)
+
+	ann.refused(wire.Unavailable, `"2"`)
+	if reason := <-e.refused; reason != "draining" {
+		t.Errorf("counted as %s", reason)
+	}
+	plan.commits(1)
+	ann.hearsCommits(plan, 1, 1)
+	ann.says(`{"type":"leave","id":"3","session_id":"%s"}`, plan.id)
+	ann.hears("left")
+}
+
+// A client that cannot join because of the server keeps its connection for as long as it tries.
+func TestWhoseJoinsFailOnThisSideIsNotSentAwayForNotJoining(t *testing.T) {
+	t.Parallel()
+	const within = 400 * time.Millisecond
+	e := serveWithin(t, native.Limits{}, socket.Limits{JoinWithin: within})
+	plan := e.creates()
+	e.endRooms() // whoever asks for one is told that it is not available
+	began := time.Now()
+	ann := e.dials(nil)
+
+	for time.Since(began) < 3*within {
+		ann.says(`{"type":"join","id":"1","session_id":"%s"}`, plan.id)
+		ann.refused(wire.Unavailable, `"1"`)
+	}
+
+	ann.isSentAway(wire.CloseProtocol) // it has ceased to try
 }
 
 func TestAnotherSubprotocolIsRefused(t *testing.T) {
