@@ -150,9 +150,11 @@ func TestNothingImportsAgainstTheDirection(t *testing.T) {
 		"services/command/internal/session": {"services/command/internal/httpapi", "services/command"},
 		"services/command/internal/project": {"services/command/internal/httpapi", "services/command/internal/session", "services/command"},
 		"services/command/internal/httpapi": {"services/command"},
-		"services/edge/internal/hub":        {"services/edge/internal/socket", "services/edge/internal/native", "services/edge/internal/presence", "services/edge"},
-		"services/edge/internal/socket":     {"services/edge/internal/hub", "services/edge/internal/native", "services/edge/internal/presence", "services/edge", "pkg/eventlog", "pkg/graph"},
-		"services/edge/internal/presence":   {"services/edge/internal/socket", "services/edge/internal/native", "services/edge"},
+		"services/edge/internal/hub":        {"services/edge/internal/socket", "services/edge/internal/native", "services/edge/internal/sse", "services/edge/internal/presence", "services/edge"},
+		"services/edge/internal/socket":     {"services/edge/internal/hub", "services/edge/internal/native", "services/edge/internal/sse", "services/edge/internal/presence", "services/edge", "pkg/eventlog", "pkg/graph"},
+		"services/edge/internal/native":     {"services/edge/internal/sse", "services/edge"},
+		"services/edge/internal/sse":        {"services/edge"},
+		"services/edge/internal/presence":   {"services/edge/internal/socket", "services/edge/internal/native", "services/edge/internal/sse", "services/edge"},
 	}
 	for _, p := range workspace(t) {
 		for _, path := range p.Imports {
