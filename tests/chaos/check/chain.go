@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/talus-tally/talus/pkg/wire"
@@ -23,7 +24,6 @@ type entry struct {
 
 	raw    json.RawMessage // until the log is folded
 	hash   string          // of the graph after it; empty when it is not known
-	whole  bool            // its events carry all that it changed
 	stacks stackView       // after it
 	begun  int64           // when it was asked for; 0 when nobody of this run did
 }
@@ -174,7 +174,6 @@ func (r *run) fold(s *session) {
 
 // step applies one commit and returns the graph after it; nil when that is not known.
 func (r *run) step(s *session, e *entry, f *frame, graph *replica.Replica) *replica.Replica {
-	e.whole = true
 	for _, event := range f.Events {
 		if event.Event == "project:loaded" {
 			graph = replica.New()
@@ -183,8 +182,7 @@ func (r *run) step(s *session, e *entry, f *frame, graph *replica.Replica) *repl
 			return nil
 		}
 		err := graph.Apply(event.Event, event.Data)
-		if err == replica.ErrFetch { //nolint:errorlint // Apply returns the sentinel itself
-			e.whole = false
+		if errors.Is(err, replica.ErrFetch) {
 			return nil
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/tests/chaos/check"
@@ -100,6 +101,7 @@ func (p *plan) repeats() {
 	p.answered(first, history.Info, func(l *history.Line) { l.Status = 503 })
 	replay := func(l *history.Line) { l.Replayed = true }
 	for n := 2; n < 4; n++ {
+		p.w.later(time.Second)
 		p.done(p.attempt(first, func(l *history.Line) { l.Attempt = n }), "kept", replay)
 	}
 	other := p.attempt(first, func(l *history.Line) { l.Attempt, l.Body = 4, "other" })

@@ -18,9 +18,6 @@ func unlogged(n int) func(*testing.T, history.Slice) history.Slice {
 	}
 }
 
-// moved lets an operation be asked for at another time.
-func asked(l *history.Line, t int64) { l.Began = t }
-
 func TestAnswersMustAgreeWithTheLog(t *testing.T) {
 	t.Parallel()
 	refused := answer(history.Cmd, history.Fail, "VERSION_CONFLICT")

@@ -60,7 +60,7 @@ func (r *run) newest(s *session, t int64) int {
 }
 
 // reach notes that the client is at a position.
-func (c *client) reach(b *sub, p wire.Position, t int64) {
+func (c *client) reach(p wire.Position, t int64) {
 	i, ok := c.session.index(p.Version)
 	if !ok || c.session.log[i].pos != p {
 		return
@@ -140,14 +140,14 @@ func (st *streams) presence(number int, l *history.Line) {
 		return
 	}
 	st.looked(Presence)
-	if text := b.news.take(number, l); text != "" {
+	if text := b.news.take(l); text != "" {
 		st.violates(Presence, at(b.news.line, number), "connection %s: %s", l.Conn, text)
 	}
 	b.news.line, b.news.seq, b.news.event, b.news.subject = number, max(b.news.seq, l.Seq), l.Event, l.Subject
 }
 
 // take says what is wrong with an announcement, if anything. Those that name nobody speak of several.
-func (a *announcements) take(number int, l *history.Line) string {
+func (a *announcements) take(l *history.Line) string {
 	came := l.Event == "session:connected"
 	was, known := a.here[l.Subject]
 	if l.Subject == "" {

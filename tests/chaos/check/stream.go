@@ -134,7 +134,7 @@ func (st *streams) join(number int, l *history.Line, s *session) *sub {
 		}
 	}
 	if !l.Resumed {
-		b.client.reach(b, pos, l.T)
+		b.client.reach(pos, l.T)
 	}
 	return b
 }
@@ -156,7 +156,7 @@ func (st *streams) recv(b *sub, number int, l *history.Line) {
 	}
 	b.pos = pos
 	st.content(b, number, l, pos)
-	b.client.reach(b, pos, l.T)
+	b.client.reach(pos, l.T)
 }
 
 func stride(from, to wire.Position) string {
@@ -221,7 +221,7 @@ func (st *streams) resync(b *sub, number int, l *history.Line) {
 	}
 	b.owed = false
 	b.pos = pos
-	b.client.reach(b, pos, l.T)
+	b.client.reach(pos, l.T)
 }
 
 // asked is the version from which the subscription wanted to go on.

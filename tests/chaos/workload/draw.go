@@ -133,15 +133,10 @@ func (p *writer) delete() intention {
 func (p *writer) hang() intention {
 	child := p.session.pick(p.rng, false)
 	parent, kind := p.session.parentOf(child), "UnlinkNode"
-	in := intention{}
 	if parent == "" {
 		parent, kind = p.session.pick(p.rng, true), "LinkNode"
-		in = p.command(kind, "", map[string]any{"parent_id": parent, "child_id": child})
-		in.parent = parent
-	} else {
-		in = p.command(kind, "", map[string]any{"parent_id": parent, "child_id": child})
 	}
-	return in
+	return p.command(kind, "", map[string]any{"parent_id": parent, "child_id": child})
 }
 
 // rare is what people seldom do: a kit, a deleted property, another graph.

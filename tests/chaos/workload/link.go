@@ -113,7 +113,7 @@ func (l *link) dial(ctx context.Context) error {
 	}
 	dialing, cancel := context.WithTimeout(ctx, l.w.Timeout)
 	defer cancel()
-	conn, _, err := websocket.Dial(dialing, url, nil)
+	conn, _, err := websocket.Dial(dialing, url, nil) //nolint:bodyclose // the body of an upgrade is the connection
 	if err != nil {
 		return err
 	}

@@ -181,16 +181,15 @@ func (w *workload) ids() []string {
 	return ids
 }
 
-// await looks every few milliseconds until ok holds, the time is over or the context ends. It reports whether ok held.
-func (w *workload) await(ctx context.Context, within time.Duration, ok func() bool) bool {
+// await looks every few milliseconds until ok holds, the time is over or the context ends.
+func (w *workload) await(ctx context.Context, within time.Duration, ok func() bool) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for !ok() {
 		if !pause(ctx, 20*time.Millisecond) {
-			return ok()
+			return
 		}
 	}
-	return true
 }
 
 // pause waits; it reports false when the context ended first.

@@ -32,7 +32,6 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	kept, err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	switch {
