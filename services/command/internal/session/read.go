@@ -42,20 +42,31 @@ func (s *Service) GraphJSON(ctx context.Context) (body *Body, err error) {
 	return body, err
 }
 
-// State lists up to n commands that undo and redo would act on next. It returns
-// ErrNoSession or ErrUnavailable.
+// State lists up to n commands that undo and redo would act on next, as they are at
+// the position that it names. It returns ErrNoSession or ErrUnavailable.
 func (s *Service) State(ctx context.Context, n int) (stacks Stacks, err error) {
 	err = s.within(ctx, func(l *live) error {
 		k, err := l.look(ctx)
 		if err != nil {
 			return err
 		}
-		undo, redo, err := s.deps.Log.Stacks(ctx, l.id, n)
-		stacks = Stacks{
-			Undo: undone(undo), Redo: undone(redo),
-			UndoDepth: k.head.UndoDepth, RedoDepth: k.head.RedoDepth, Position: k.head.Position,
+		for range maxMoves {
+			undo, redo, err := s.deps.Log.Stacks(ctx, l.id, n)
+			if err != nil {
+				return l.failure(err)
+			}
+			at := k.head
+			if k, err = l.look(ctx); err != nil {
+				return err
+			}
+			if k.head.Position == at.Position { // nobody has moved the stacks between the two readings
+				stacks = Stacks{
+					Undo: undone(undo), Redo: undone(redo), UndoDepth: at.UndoDepth, RedoDepth: at.RedoDepth, Position: at.Position,
+				}
+				return nil
+			}
 		}
-		return l.failure(err)
+		return unavailable(errMoved)
 	})
 	return stacks, err
 }
