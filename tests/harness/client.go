@@ -28,6 +28,8 @@ type Frame struct {
 	Prev        string `json:"prev"`
 	Resumed     bool   `json:"resumed"`
 	Reason      string `json:"reason"`
+	Status      string `json:"status"`
+	Retryable   bool   `json:"retryable"`
 	Code        string `json:"code"`
 	Message     string `json:"message"`
 	Event       string `json:"event"`
@@ -149,6 +151,9 @@ func (c *Client) take(raw []byte) error {
 		if f.Type == "resync" || !f.Resumed {
 			c.position = p
 		}
+		if f.Type == "resync" {
+			c.commits = nil // what came before is no longer the way to here
+		}
 	}
 	c.others = append(c.others, f)
 	return nil
@@ -251,6 +256,20 @@ func (c *Client) Commits() []Frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]Frame(nil), c.commits...)
+}
+
+// Others are the frames received so far that are not commits.
+func (c *Client) Others() []Frame {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Frame(nil), c.others...)
+}
+
+// Gone reports whether the connection has ended.
+func (c *Client) Gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed != nil
 }
 
 // Hash names the client's replica.

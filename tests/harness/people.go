@@ -165,6 +165,13 @@ func (p *Person) Sees(name string) {
 	p.await("a node named "+name, func() bool { return p.replica.Has(name) })
 }
 
+// Knows reports whether a node of that name is in the person's replica now.
+func (p *Person) Knows(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.replica.Has(name)
+}
+
 // NoLongerSees waits until no node of that name is left.
 func (p *Person) NoLongerSees(name string) {
 	p.t.Helper()
