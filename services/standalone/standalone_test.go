@@ -118,7 +118,7 @@ func TestARealRedisKeepsSessionsOverARestart(t *testing.T) {
 func TestTheWelcomeSaysWhereItListensAndWhatEnds(t *testing.T) {
 	t.Parallel()
 	i := start(t, nil)
-	for _, want := range []string{"Talus listens on " + i.url, "/ws", "curl -s " + i.url + "/api/v1/templates", "end with it"} {
+	for _, want := range []string{"Talus listens on " + i.url, "/ws", "/sse", "curl -s " + i.url + "/api/v1/templates", "end with it"} {
 		if !strings.Contains(i.out, want) {
 			t.Errorf("%q is missing in:\n%s", want, i.out)
 		}

@@ -51,6 +51,7 @@ func TestAStreamGoesOnWhereTheClientStands(t *testing.T) {
 		"a version's epoch": {"&after=2&epoch=" + other.Epoch.String(), "", 7, false, "epoch"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			fields := []string{}
 			if c.header != "" {
 				fields = append(fields, c.header)
@@ -70,11 +71,21 @@ func TestAStreamGoesOnWhereTheClientStands(t *testing.T) {
 			_ = l.conn.Close()
 		})
 	}
+}
 
-	live := e.listens(plan, "", header(head))
-	live.hears("joined")
+func TestAResumedStreamGoesOnLive(t *testing.T) {
+	t.Parallel()
+	e := serve(t, socket.Config{})
+	plan := e.creates()
 	plan.commits(3, "x")
-	live.hearsCommits(head.Version+1, head.Version+3)
+	at := plan.at
+	plan.commits(2, "x")
+
+	ann := e.listens(plan, "", "Last-Event-ID: "+at.String())
+	ann.hears("joined")
+	plan.commits(3, "x")
+
+	ann.hearsCommits(4, 8)
 }
 
 func TestAPositionThatIsNoneIsRefused(t *testing.T) {

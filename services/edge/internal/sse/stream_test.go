@@ -198,7 +198,7 @@ func TestClientsThatGoLeaveNothing(t *testing.T) { // not parallel: it counts go
 		t.Errorf("%d goroutines became %d with 20 streams", before, idle)
 	}
 	eventually(t, "nothing is left", func() bool {
-		return e.sockets.Stats().Connections == 0 && e.metric("talus_subscriptions") == 0 && clients() == 0 && runtime.NumGoroutine() <= before+2
+		return e.sockets.Stats().Connections == 0 && e.metric("talus_subscriptions") == 0 && clients() == 0 && runtime.NumGoroutine() <= idle
 	})
 	if began, ended := e.metric("talus_sse_streams_total"), e.metric("talus_sse_closes_total"); began < 20 || ended != 21 {
 		t.Errorf("%v streams began, %v ended", began, ended)
