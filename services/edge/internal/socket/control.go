@@ -228,11 +228,12 @@ func (c *Conn) supply(s *slot, o order) {
 	if known := s.cursor + 1 - o.version; known < uint64(len(o.frames)) {
 		s.backlog = o.frames[known:]
 	}
-	var size int
-	for _, f := range s.backlog {
-		size += len(f)
-	}
-	if size > c.rules.backlogBytes {
-		c.tooSlow()
+	// What is too much to hold on to is asked for again: the peer has not even been tried with it.
+	size := 0
+	for i, f := range s.backlog {
+		if size += len(f); size > c.rules.backlogBytes && i > 0 {
+			s.backlog = s.backlog[:i:i]
+			return
+		}
 	}
 }

@@ -38,7 +38,7 @@ type Config struct {
 	StallAfter time.Duration
 	// Linger is how long the socket stays open after the close frame for the peer's answer. Default 1 s.
 	Linger time.Duration
-	// BacklogBytes is how much of the log a slot may hold on to while it catches up. Default 16 MiB.
+	// BacklogBytes is how much of the log a slot may hold on to while it catches up; the rest is asked for again. Default 16 MiB.
 	BacklogBytes int
 	// Pollers and Writers are numbers of goroutines. Defaults 1 and 2.
 	Pollers, Writers int
