@@ -83,6 +83,7 @@ func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
 	if err := c.check(); err != nil {
 		return wire.Position{}, l.subject(c.Session, err)
 	}
+	l.listProject(ctx, c.Session, c.Meta)
 	v, err := l.send(ctx, c)
 	return l.settle(ctx, c, v, err)
 }

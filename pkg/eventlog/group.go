@@ -29,6 +29,9 @@ func (l *Log) CommitAll(ctx context.Context, commits []Commit) []Result {
 			break
 		}
 	}
+	for _, c := range commits[:sent] {
+		l.listProject(ctx, c.Session, c.Meta)
+	}
 	cmds := l.sendAll(ctx, commits[:sent])
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Resolve) // for all of them together
 	defer cancel()

@@ -22,6 +22,7 @@ import (
 //	talus:{<bucket>}:<session>:dead     string  tombstone: the epoch of the deleted incarnation
 //	talus:{<bucket>}:<session>:c        channel
 //	talus:{<bucket>}:index              zset    the sessions of the bucket, all with score 0
+//	talus:{<bucket>}:project:<project>  zset    the sessions that may have the project: id → ms when listed, see projects.go
 //	talus:{edges}                       zset    the living edges: id → end of the lease in ms of Redis' clock
 const (
 	prefix   = "talus:{"
@@ -42,6 +43,13 @@ func bucketTag(bucket int) string {
 }
 
 func indexKey(bucket int) string { return bucketTag(bucket) + "index" }
+
+// projectKey has the bucket of the project, not of a session.
+func projectKey(project string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(project))
+	return bucketTag(int(h.Sum32()%buckets)) + "project:" + project
+}
 
 // keys makes the key names of one session.
 type keys struct{ base string }

@@ -14,6 +14,7 @@ type metrics struct {
 	resolved      *prometheus.CounterVec // by result
 	torn          prometheus.Counter
 	loadRetries   prometheus.Counter
+	unlisted      prometheus.Counter
 }
 
 // newMetrics registers the counters. Several logs in one process share them.
@@ -30,6 +31,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		undoTruncated: counter("talus_undo_truncated_total", "Undo and redo entries dropped because the stacks were full."),
 		resolved:      vector("talus_commit_resolved_total", "Commits whose answer was lost, by what was found out."),
 		torn:          counter("talus_session_torn_total", "Answers given because the data of a session contradict each other."),
+		unlisted:      counter("talus_project_unlisted_total", "Sessions that could not be listed under their project."),
 		loadRetries:   counter("talus_load_retries_total", "Loads of a session that had to start again."),
 	}
 }

@@ -82,13 +82,5 @@ func (l *Log) lease(ctx context.Context, edge string) (alive bool, edges []strin
 	if err != nil {
 		return false, nil, err
 	}
-	if len(answer) > 1 {
-		list, _ := answer[1].([]any)
-		for _, v := range list {
-			if text, ok := v.(string); ok {
-				edges = append(edges, text)
-			}
-		}
-	}
-	return answer.number(0) == 1, edges, nil
+	return answer.number(0) == 1, answer.texts(1), nil
 }

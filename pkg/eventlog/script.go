@@ -86,6 +86,20 @@ func (r reply) text(i int) string {
 	return ""
 }
 
+func (r reply) texts(i int) []string {
+	if i >= len(r) {
+		return nil
+	}
+	list := asList(r[i])
+	texts := make([]string, 0, len(list))
+	for _, v := range list {
+		if text, ok := v.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
 // parseReply checks that a script answered with an array that begins with a number.
 func parseReply(v any, err error) (reply, error) {
 	if err != nil {

@@ -32,6 +32,7 @@ func (l *Log) Create(ctx context.Context, session uuid.UUID, n NewSession) (Head
 		fields = append(fields, "sv", *n.Meta.Saved)
 	}
 	names := append([]string{k.head(), k.dead(), indexKey(bucketOf(session))}, k.contents(0)...)
+	l.listProject(ctx, session, n.Meta)
 	result, err := l.runScript(ctx, createScript, append(names, k.presence()),
 		append([]any{session.String(), n.Epoch.String(), n.Genesis.String()}, fields...)...)
 	if err != nil {
@@ -72,6 +73,7 @@ func (l *Log) Delete(ctx context.Context, session uuid.UUID, ifIdleSince *time.T
 		case err != nil:
 			return l.subject(session, err)
 		case result == 1:
+			l.unlistProject(ctx, session, head.Project)
 			return nil
 		case result == 3:
 			return l.subject(session, ErrBusy)

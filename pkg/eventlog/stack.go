@@ -30,6 +30,10 @@ func (e Entry) meta() string {
 	return strconv.FormatUint(e.Version, 10) + " " + strconv.Itoa(len(e.Payload)) + " " + string(rest)
 }
 
+// Keeps reports whether an entry can be on a stack at all. One whose payload alone is more than both stacks may hold is
+// dropped by the commit that brings it, with all that is under it.
+func (l *Log) Keeps(e Entry) bool { return int64(len(e.Payload)) <= l.cfg.UndoBytes }
+
 func parseMeta(text string) (Entry, error) {
 	var e Entry
 	version, rest, _ := strings.Cut(text, " ")

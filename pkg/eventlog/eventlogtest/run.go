@@ -49,6 +49,8 @@ func Run(t *testing.T, connect func(testing.TB) redis.UniversalClient) {
 		"a session is created once and its id is not used again":         suite.created,
 		"a session in use is not deleted when idle ones are":             suite.idle,
 		"the index lists what exists":                                    suite.index,
+		"sessions are found by their project":                            suite.projects,
+		"overviews of many sessions are read at once":                    suite.overviews,
 		"updates change the head and no version":                         suite.updates,
 		"clients are counted over living edges":                          suite.clients,
 		"a server that keeps what it is given is ready":                  suite.ready,

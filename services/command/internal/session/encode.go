@@ -45,6 +45,10 @@ func (l *live) encode(st *state, p *plan, call *Call) *encoded {
 		e.next.pos = record.Position()
 	}
 	e.result.Position, e.result.Command, e.result.Dirty = record.Position(), call.CommandID, !p.saved
+	if p.stack != eventlog.StackNone && !l.svc.deps.Log.Keeps(p.entry) {
+		e.result.UndoAvailable = false
+		e.result.RedoAvailable = e.result.RedoAvailable && p.stack == eventlog.StackRedo
+	}
 	if call.WantEvents {
 		e.result.Events = events
 	}

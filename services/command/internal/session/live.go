@@ -157,6 +157,7 @@ func (l *live) load(ctx context.Context) (*state, error) {
 	}
 	st.template = l.svc.template(st.templateID)
 	l.svc.metrics.loads.Inc()
+	l.svc.list(ctx, eventlog.Overview{Session: l.id, Head: loaded.Head})
 	l.replace(st)
 	l.confirmed = began
 	return st, nil

@@ -51,18 +51,14 @@ func (s *Service) SaveProject(ctx context.Context, id uuid.UUID) (saved Saved, e
 }
 
 // sessionsOf finds the sessions that have a project loaded, the last used one first.
-// It looks at every session.
-func (s *Service) sessionsOf(ctx context.Context, id uuid.UUID) (found []Info, err error) {
-	err = s.every(ctx, func(infos []Info) error {
-		for _, info := range infos {
-			if info.Project == id {
-				found = append(found, info)
-			}
-		}
-		return nil
-	})
+func (s *Service) sessionsOf(ctx context.Context, id uuid.UUID) ([]Info, error) {
+	all, err := s.deps.Log.SessionsOf(ctx, id)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	found := describeAll(all)
 	slices.SortStableFunc(found, func(a, b Info) int { return b.LastActivity.Compare(a.LastActivity) })
-	return found, err
+	return found, nil
 }
 
 // ViewProject is [Service.View] of the session that has the project, the last used

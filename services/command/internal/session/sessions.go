@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/wire"
@@ -68,20 +67,17 @@ func (s *Service) abandon(ctx context.Context, id uuid.UUID, why error) {
 	s.warm.forget(id)
 }
 
-// listing is how many heads are read at the same time.
-const listing = 16
-
 // List reads up to limit sessions behind the cursor, in an order that does not
 // change. It returns ErrUnavailable.
 func (s *Service) List(ctx context.Context, limit int, cursor string) (page Page, err error) {
 	err = s.gate.pass(func() error {
-		page, err = s.list(ctx, limit, cursor)
+		page, err = s.page(ctx, limit, cursor)
 		return err
 	})
 	return page, err
 }
 
-func (s *Service) list(ctx context.Context, limit int, cursor string) (Page, error) {
+func (s *Service) page(ctx context.Context, limit int, cursor string) (Page, error) {
 	total, err := s.deps.Log.CountSessions(ctx)
 	if err != nil {
 		return Page{}, unavailable(err)
@@ -94,47 +90,31 @@ func (s *Service) list(ctx context.Context, limit int, cursor string) (Page, err
 	if err != nil {
 		return Page{}, err
 	}
-	clients, err := s.deps.Log.Clients(ctx, ids...)
-	if err != nil {
-		return Page{}, unavailable(err)
-	}
-	for i := range infos {
-		infos[i].Clients = clients[infos[i].Session]
-	}
 	return Page{Sessions: infos, Total: int(total), Next: next}, nil
 }
 
-// infos reads the heads of sessions. Those that are gone are left out.
+// infos reads what is known of sessions. Those that are gone or torn are left out.
 func (s *Service) infos(ctx context.Context, ids []uuid.UUID) ([]Info, error) {
-	heads := make([]*eventlog.Head, len(ids))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(listing)
-	for i, id := range ids {
-		group.Go(func() error {
-			head, err := s.deps.Log.Head(ctx, id)
-			switch {
-			case errors.Is(err, eventlog.ErrNoSession), errors.Is(err, eventlog.ErrTorn):
-				return nil
-			case err != nil:
-				return s.failure(id, err)
-			}
-			heads[i] = &head
-			return nil
-		})
+	all, err := s.deps.Log.Overviews(ctx, ids...)
+	if err != nil {
+		return nil, unavailable(err)
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	infos := make([]Info, 0, len(ids))
-	for i, h := range heads {
-		if h != nil {
-			infos = append(infos, describe(ids[i], *h))
-		}
-	}
-	return infos, nil
+	return describeAll(all), nil
 }
 
-// every calls fn with the sessions there are, a few at a time.
+func describeAll(all []eventlog.Overview) []Info {
+	infos := make([]Info, 0, len(all))
+	for _, o := range all {
+		if o.Err == nil {
+			infos = append(infos, describe(o.Session, o.Head))
+			infos[len(infos)-1].Clients = o.Clients
+		}
+	}
+	return infos
+}
+
+// every calls fn with the sessions there are, a few at a time. On the way it lists
+// those under their projects that are not.
 func (s *Service) every(ctx context.Context, fn func([]Info) error) error {
 	const page = 500
 	for cursor := ""; ; {
@@ -142,11 +122,12 @@ func (s *Service) every(ctx context.Context, fn func([]Info) error) error {
 		if err != nil {
 			return unavailable(err)
 		}
-		infos, err := s.infos(ctx, ids)
-		if err == nil {
-			err = fn(infos)
+		all, err := s.deps.Log.Overviews(ctx, ids...)
+		if err != nil {
+			return unavailable(err)
 		}
-		if err != nil || next == "" {
+		s.list(ctx, all...)
+		if err := fn(describeAll(all)); err != nil || next == "" {
 			return err
 		}
 		cursor = next
@@ -156,20 +137,31 @@ func (s *Service) every(ctx context.Context, fn func([]Info) error) error {
 // Info is what the head of the session says now. It returns ErrNoSession or
 // ErrUnavailable.
 func (s *Service) Info(ctx context.Context) (info Info, err error) {
-	err = s.within(ctx, func(l *live) error {
-		k, err := l.look(ctx)
-		if err != nil {
-			return err
+	id, ok := FromContext(ctx)
+	if !ok {
+		return Info{}, ErrNoSession
+	}
+	err = s.gate.pass(func() error {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
+		defer cancel()
+		one, err := s.deps.Log.Overviews(ctx, id)
+		if err == nil {
+			err = one[0].Err
 		}
-		clients, err := s.deps.Log.Clients(ctx, l.id)
 		if err != nil {
-			return unavailable(err)
+			return s.failure(id, err)
 		}
-		info = describe(l.id, k.head)
-		info.Clients = clients[l.id]
+		info = describeAll(one)[0]
 		return nil
 	})
 	return info, err
+}
+
+// list lists sessions under their projects that are not.
+func (s *Service) list(ctx context.Context, sessions ...eventlog.Overview) {
+	if err := s.deps.Log.ListProjects(ctx, sessions...); err != nil {
+		s.log.Warn("sessions are not listed under their projects", "err", err)
+	}
 }
 
 // Delete removes the session and tells its clients. It returns ErrNoSession or
