@@ -1,10 +1,20 @@
 package eventlog_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/eventlog/eventlogtest"
 	"github.com/talus-tally/talus/pkg/redistest"
@@ -83,3 +93,84 @@ func TestAFeedThatHearsNothingConnectsAgain(t *testing.T) {
 
 	eventlogtest.Eventually(t, "confirmation on a new connection", func() bool { return ear.Confirmations(session) >= 2 })
 }
+
+// A server that was replaced by another still confirms subscriptions: that is no sign that what is published arrives.
+func TestConfirmationsDoNotHideThatAFeedIsDeaf(t *testing.T) {
+	t.Parallel()
+	old, current := redistest.Server(t), redistest.Server(t)
+	target := atomic.Pointer[string]{}
+	addr := old.Addr()
+	target.Store(&addr)
+	opts, err := eventlog.Options(old.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, *target.Load())
+	}
+	rdb := redis.NewUniversalClient(opts)
+	t.Cleanup(func() { _ = rdb.Close() })
+	feed, ear := eventlogtest.Listens(t, rdb)
+	session := uuid.New()
+	feed.Add(session)
+	eventlogtest.Eventually(t, "confirmation", func() bool { return ear.Confirmations(session) == 1 })
+	eventlogtest.Eventually(t, "ready", func() bool { return feed.Ready(t.Context()) == nil })
+	before := feed.Reconnects()
+
+	addr2 := current.Addr()
+	target.Store(&addr2)
+	if err := connects(t, old.URL()).ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+		t.Fatal(err) // the feed's connection stays where it is, the pool's are made anew
+	}
+	began := time.Now()
+	for feed.Reconnects() == before && time.Since(began) < 10*time.Second {
+		feed.Add(uuid.New())
+		<-time.After(50 * time.Millisecond)
+	}
+
+	t.Logf("found deaf after %v", time.Since(began).Round(time.Millisecond))
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("a deaf feed was found after %v", took)
+	}
+	eventlogtest.Eventually(t, "confirmation by the current server", func() bool { return ear.Confirmations(session) >= 2 })
+}
+
+func TestAFeedIsReadyOnlyWhileItHearsItself(t *testing.T) {
+	t.Parallel()
+	server := redistest.Server(t)
+	feed, _ := eventlogtest.Listens(t, connects(t, server.URL()))
+	eventlogtest.Eventually(t, "ready", func() bool { return feed.Ready(t.Context()) == nil })
+
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	eventlogtest.Eventually(t, "not ready", func() bool { return errors.Is(feed.Ready(t.Context()), eventlog.ErrUnavailable) })
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+
+	eventlogtest.Eventually(t, "ready again", func() bool { return feed.Ready(t.Context()) == nil })
+}
+
+func TestTheClientsWordsGoToTheLog(t *testing.T) { // not parallel: it holds for the whole process
+	var out bytes.Buffer
+	var mu sync.Mutex
+	eventlog.LogClient(slog.New(slog.NewTextHandler(writerFunc(func(b []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return out.Write(b)
+	}), nil)))
+	rdb := connects(t, "redis://127.0.0.1:1")
+
+	_ = rdb.Ping(t.Context()) // nobody is there
+
+	eventlogtest.Eventually(t, "a line in the log", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Contains(out.String(), `msg="redis client" says="`)
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
