@@ -18,12 +18,12 @@ import (
 //	talus:{<bucket>}:<session>:xu, xr   hash    their payloads: version → bytes
 //	talus:{<bucket>}:<session>:i0, i1   hash    idempotency records in two generations
 //	talus:{<bucket>}:<session>:a        hash    attachments: name → document
-//	talus:{<bucket>}:<session>:p        hash    presence: edge → count
+//	talus:{<bucket>}:<session>:p        hash    presence: edge → clients, # → number of the newest announcement
 //	talus:{<bucket>}:<session>:dead     string  tombstone: the epoch of the deleted incarnation
 //	talus:{<bucket>}:<session>:c        channel
 //	talus:{<bucket>}:index              zset    the sessions of the bucket, all with score 0
 //	talus:{<bucket>}:project:<project>  zset    the sessions that may have the project: id → ms when listed, see projects.go
-//	talus:{edges}                       zset    the living edges: id → end of the lease in ms of Redis' clock
+//	talus:{edges}                       zset    the edges: id → end of the lease in ms of Redis' clock
 const (
 	prefix   = "talus:{"
 	buckets  = 1024

@@ -2,63 +2,165 @@ package eventlog
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+	"github.com/talus-tally/talus/pkg/wire"
 )
 
-// deadMemory is for how long an edge that let its lease end is known as dead.
-const deadMemory = 24 * time.Hour
-
-// RenewLease makes an edge count as alive for Config.Lease from now, by Redis' clock. The edge id must be new for each start of
-// a process. It returns ErrLeaseLost when the lease had ended: the edge was counted out and must come back under a new id.
-func (l *Log) RenewLease(ctx context.Context, edge string) error {
-	alive, _, err := l.lease(ctx, edge)
-	if err == nil && !alive {
-		err = fmt.Errorf("edge %s: %w", edge, ErrLeaseLost)
-	}
-	return err
+// Count is what one edge says of one session.
+type Count struct {
+	Session uuid.UUID
+	Clients int       // that the edge has; 0 removes its entry
+	Client  uuid.UUID // who came or went since it said so last, if that was exactly one; else uuid.Nil
+	Dead    []string  // edges whose entries go in the same step
 }
 
-// EndLease makes an edge count as dead at once, which a drained edge does last.
-func (l *Log) EndLease(ctx context.Context, edge string) error {
-	return retry(ctx, func() error { return l.rdb.ZRem(ctx, edgesKey, edge).Err() })
+// Present is how many clients a session has.
+type Present struct {
+	Clients int            // over all edges, dead ones included whose entries nobody has removed yet
+	Edges   map[string]int // the same by edge
+	Seq     uint64         // of the newest announcement; 0: there was none
+	Event   wire.EventName // what this call has announced; empty: nothing
+	Named   bool           // the announcement names the one client
+	Err     error          // ErrNoSession, ErrTorn or ErrUnavailable
 }
 
-// SetClients stores how many clients of a session an edge has; 0 removes the entry. It returns ErrNoSession when there is no
-// session to be in.
+// numberField is the field of a presence hash that holds the number of the newest announcement.
+const numberField = "#"
+
+// presenceBatch bounds how many sessions go into one pipeline.
+const presenceBatch = 500
+
+// Announce stores what an edge has in sessions and tells their channels where that changes a sum. It is safe to repeat. The
+// edge's lease must have begun before.
+func (l *Log) Announce(ctx context.Context, edge string, counts []Count) []Present {
+	now := time.Now()
+	return l.eachPresence(ctx, presenceScript, len(counts), func(i int) ([]string, []any) {
+		c := counts[i]
+		k, who := keysOf(c.Session), ""
+		if c.Client != uuid.Nil {
+			who = `"` + c.Client.String() + `"`
+		}
+		args := []any{edge, c.Clients, who, k.channel(),
+			beginning(wire.SessionConnected, c.Session, now), beginning(wire.SessionDisconnected, c.Session, now)}
+		for _, dead := range c.Dead {
+			args = append(args, dead)
+		}
+		return k.presences(), args
+	})
+}
+
+// Drop removes a dead edge from sessions and tells the channels of those that it was in. However many edges do so at the same
+// time, each session is told once.
+func (l *Log) Drop(ctx context.Context, dead string, sessions []uuid.UUID) []Present {
+	now := time.Now()
+	return l.eachPresence(ctx, dropScript, len(sessions), func(i int) ([]string, []any) {
+		k := keysOf(sessions[i])
+		return k.presences(), []any{dead, k.channel(), beginning(wire.SessionDisconnected, sessions[i], now)}
+	})
+}
+
+// SetClients is Announce for one session, without a name.
 func (l *Log) SetClients(ctx context.Context, session uuid.UUID, edge string, n int) error {
-	k := keysOf(session)
-	_, err := l.runScript(ctx, presenceScript, []string{k.head(), k.presence(), k.dead()}, edge, n)
-	return l.subject(session, err)
+	return l.subject(session, l.Announce(ctx, edge, []Count{{Session: session, Clients: n}})[0].Err)
+}
+
+// presences are the keys of the scripts that write presence.
+func (k keys) presences() []string { return []string{k.head(), k.presence(), k.dead()} }
+
+// beginning is an event's message up to the length of its fields, which are the message's end.
+func beginning(name wire.EventName, session uuid.UUID, at time.Time) []byte {
+	const length = 4
+	whole := wire.AppendEphemeral(nil, wire.Ephemeral{Session: session, Name: name, Time: at.UnixMilli()})
+	return whole[:len(whole)-length]
+}
+
+func (l *Log) eachPresence(ctx context.Context, s *redis.Script, n int, call func(int) ([]string, []any)) []Present {
+	out := make([]Present, 0, n)
+	for from := 0; from < n; from += presenceBatch {
+		for _, cmd := range l.runMany(ctx, s, min(presenceBatch, n-from), func(i int) ([]string, []any) { return call(from + i) }) {
+			out = append(out, parsePresent(cmd))
+		}
+	}
+	return out
+}
+
+// parsePresent reads what the scripts answer.
+func parsePresent(cmd *redis.Cmd) Present {
+	answer, err := parseReply(cmd.Result())
+	if err == nil {
+		err = missingSession(answer.number(0))
+	}
+	if err != nil {
+		return Present{Err: classify(err)}
+	}
+	p := Present{Clients: int(answer.number(1)), Seq: uint64(answer.number(2)), Named: answer.number(4) == 1, Edges: map[string]int{}}
+	switch answer.number(3) {
+	case 1:
+		p.Event = wire.SessionConnected
+	case 2:
+		p.Event = wire.SessionDisconnected
+	}
+	for i := 5; i+1 < len(answer); i += 2 {
+		p.Edges[answer.text(i)] = int(answer.number(i + 1))
+	}
+	return p
+}
+
+// Present reads how many clients sessions have. A session that does not exist has none.
+func (l *Log) Present(ctx context.Context, sessions []uuid.UUID) ([]Present, error) {
+	out := make([]Present, 0, len(sessions))
+	for part := range slices.Chunk(sessions, presenceBatch) {
+		cmds := make([]*redis.MapStringStringCmd, len(part))
+		err := retry(ctx, func() error {
+			p := l.rdb.Pipeline()
+			for i, s := range part {
+				cmds[i] = p.HGetAll(ctx, keysOf(s).presence())
+			}
+			_, err := p.Exec(ctx)
+			return err
+		})
+		if err != nil && !errors.Is(err, ErrTorn) {
+			return nil, err
+		}
+		for _, cmd := range cmds {
+			p := Present{Edges: map[string]int{}, Err: classify(cmd.Err())}
+			for edge, text := range cmd.Val() {
+				n, _ := strconv.ParseUint(text, 10, 64) // only scripts write here
+				if edge == numberField {
+					p.Seq = n
+				} else {
+					p.Edges[edge], p.Clients = int(n), p.Clients+int(n)
+				}
+			}
+			out = append(out, p)
+		}
+	}
+	return out, nil
 }
 
 // Clients counts the clients of each session over the edges that are alive now. Sessions without clients are absent.
 func (l *Log) Clients(ctx context.Context, sessions ...uuid.UUID) (map[uuid.UUID]int, error) {
-	edges, err := l.liveEdges(ctx)
-	if err != nil || len(edges) == 0 || len(sessions) == 0 {
-		return map[uuid.UUID]int{}, err
+	counts := make(map[uuid.UUID]int)
+	if len(sessions) == 0 {
+		return counts, nil
 	}
-	cmds := make([]*redis.SliceCmd, len(sessions))
-	err = retry(ctx, func() error {
-		p := l.rdb.Pipeline()
-		for i, s := range sessions {
-			cmds[i] = p.HMGet(ctx, keysOf(s).presence(), edges...)
-		}
-		_, err := p.Exec(ctx)
-		return err
-	})
+	leases, err := l.Leases(ctx)
+	if err != nil || len(leases.Living) == 0 {
+		return counts, err
+	}
+	present, err := l.Present(ctx, sessions)
 	if err != nil {
 		return nil, err
 	}
-	counts := make(map[uuid.UUID]int)
-	for i, cmd := range cmds {
-		for _, value := range cmd.Val() {
-			if text, ok := value.(string); ok {
-				n, _ := strconv.Atoi(text)
+	for i, p := range present {
+		for _, edge := range leases.Living {
+			if n := p.Edges[edge]; n > 0 {
 				counts[sessions[i]] += n
 			}
 		}
@@ -67,20 +169,6 @@ func (l *Log) Clients(ctx context.Context, sessions ...uuid.UUID) (map[uuid.UUID
 }
 
 func (l *Log) liveEdges(ctx context.Context) ([]string, error) {
-	_, edges, err := l.lease(ctx, "")
-	return edges, err
-}
-
-// lease renews the lease of an edge, or of none, and tells which edges are alive.
-func (l *Log) lease(ctx context.Context, edge string) (alive bool, edges []string, err error) {
-	var answer reply
-	err = retry(ctx, func() (err error) {
-		answer, err = parseReply(leaseScript.Run(ctx, l.rdb, []string{edgesKey}, edge,
-			l.cfg.Lease.Milliseconds(), deadMemory.Milliseconds()).Result())
-		return err
-	})
-	if err != nil {
-		return false, nil, err
-	}
-	return answer.number(0) == 1, answer.texts(1), nil
+	leases, err := l.Leases(ctx)
+	return leases.Living, err
 }

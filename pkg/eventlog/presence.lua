@@ -1,16 +1,60 @@
--- presence sets the number of clients that an edge has in a session. Without a session there is nothing to keep.
+-- presence sets the number of clients that an edge has in a session, removes the entries of dead edges, and announces the sum if
+-- it has changed. Saying the same twice changes and announces nothing.
 --
--- KEYS  1 head  2 presence  3 tombstone
--- ARGV  1 edge  2 number
+-- KEYS  1 head  2 presence: edge → clients, '#' → number of the newest announcement  3 tombstone
+-- ARGV  1 edge  2 clients  3 who came or went if it was exactly one, as JSON, or ''  4 channel
+--       5 beginning of a session:connected message  6 the same of session:disconnected  7 … dead edges
 --
--- returns 1 done, -1 no such session, -2 deleted before
+-- returns {1, clients of all, number of the announcement, 0 | 1 connected | 2 disconnected, 1 if it names one, edge, clients, …},
+--         {-1} no such session, {-2} deleted before
 if redis.call('HEXISTS', KEYS[1], 'e') == 0 then
   redis.call('UNLINK', KEYS[2])
-  return -1 - redis.call('EXISTS', KEYS[3])
+  return {-1 - redis.call('EXISTS', KEYS[3])}
 end
-if ARGV[2] == '0' then
+local counts, before, number = {}, 0, 0
+local entries = redis.call('HGETALL', KEYS[2])
+for i = 1, #entries, 2 do
+  if entries[i] == '#' then
+    number = tonumber(entries[i + 1])
+  else
+    counts[entries[i]] = tonumber(entries[i + 1])
+    before = before + counts[entries[i]]
+  end
+end
+local mine, after = counts[ARGV[1]] or 0, before
+for i = 7, #ARGV do
+  if counts[ARGV[i]] and ARGV[i] ~= ARGV[1] then
+    redis.call('HDEL', KEYS[2], ARGV[i])
+    after = after - counts[ARGV[i]]
+    counts[ARGV[i]] = nil
+  end
+end
+local now = tonumber(ARGV[2])
+if now == 0 then
   redis.call('HDEL', KEYS[2], ARGV[1])
-else
+  counts[ARGV[1]] = nil
+elseif now ~= mine then
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+  counts[ARGV[1]] = now
 end
-return 1
+after = after + now - mine
+local event, named = 0, 0
+if after ~= before then
+  -- The clock keeps numbers growing over a loss of data that nobody noticed.
+  local clock = redis.call('TIME')
+  number = math.max(number + 1, clock[1] * 1000 + math.floor(clock[2] / 1000))
+  redis.call('HSET', KEYS[2], '#', string.format('%.0f', number))
+  event = after > before and 1 or 2
+  local who = 'null'
+  if ARGV[3] ~= '' and math.abs(after - before) == 1 and math.abs(now - mine) == 1 then
+    who, named = ARGV[3], 1
+  end
+  local fields = string.format('"client_id":%s,"client_count":%.0f,"seq":%.0f', who, after, number)
+  redis.pcall('PUBLISH', ARGV[4], ARGV[4 + event] .. string.char(0, 0, 0, #fields) .. fields)
+end
+local answer = {1, after, number, event, named}
+for edge, n in pairs(counts) do
+  answer[#answer + 1] = edge
+  answer[#answer + 1] = n
+end
+return answer

@@ -65,6 +65,8 @@ func (l *Log) SelfTest(ctx context.Context) (err error) {
 		{"load", func() error { _, err := l.Load(ctx, session); return err }},
 		{"update", func() error { return l.Update(ctx, session, HeadChange{}) }},
 		{"presence", func() error { return l.SetClients(ctx, session, "self-test", 0) }},
+		{"drop", func() error { return l.Drop(ctx, "self-test", []uuid.UUID{session})[0].Err }},
+		{"bury", func() error { _, err := l.Bury(ctx, "self-test"); return err }},
 		{"lease", func() error { _, err := l.liveEdges(ctx); return err }},
 		{"publish", func() error { return l.Publish(ctx, wire.Ephemeral{Session: session}) }},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,8 +27,14 @@ var stageSource string
 //go:embed presence.lua
 var presenceSource string
 
+//go:embed drop.lua
+var dropSource string
+
 //go:embed lease.lua
 var leaseSource string
+
+//go:embed bury.lua
+var burySource string
 
 // The scripts. They are sent by their hash; a server that does not know one (it was restarted, it took over) is given the text.
 var (
@@ -37,7 +44,9 @@ var (
 	updateScript   = redis.NewScript(updateSource)
 	stageScript    = redis.NewScript(stageSource)
 	presenceScript = redis.NewScript(presenceSource)
+	dropScript     = redis.NewScript(dropSource)
 	leaseScript    = redis.NewScript(leaseSource)
+	buryScript     = redis.NewScript(burySource)
 )
 
 // runScript runs a script that answers with a number; it is safe to run it twice. Numbers of a missing session become errors.
@@ -51,6 +60,30 @@ func (l *Log) runScript(ctx context.Context, s *redis.Script, keys []string, arg
 		return 0, err
 	}
 	return n, missingSession(n)
+}
+
+// runMany runs a script n times in one pipeline; it is safe to run each of them twice. Each command has its own result. A server
+// that does not know the script is given it and sent the rest again, and so is one whose connection breaks.
+func (l *Log) runMany(ctx context.Context, s *redis.Script, n int, call func(int) ([]string, []any)) []*redis.Cmd {
+	cmds := make([]*redis.Cmd, n)
+	again := func(cmd *redis.Cmd) bool {
+		return cmd == nil || redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") || unanswered(cmd.Err())
+	}
+	for range attempts {
+		p := l.rdb.Pipeline()
+		for i := range cmds {
+			if again(cmds[i]) {
+				keys, args := call(i)
+				cmds[i] = s.EvalSha(ctx, p, keys, args...)
+			}
+		}
+		_, _ = p.Exec(ctx) // each command has its own error
+		if !slices.ContainsFunc(cmds, again) || ctx.Err() != nil {
+			break
+		}
+		_ = s.Load(ctx, l.rdb).Err() // the next attempt shows whether it helped
+	}
+	return cmds
 }
 
 // missingSession is the error for what the scripts answer when there is no head.

@@ -81,20 +81,20 @@ func New(cfg Config, log *slog.Logger) (*Edge, error) {
 
 // assemble puts the parts on top of each other: log and feed, rooms, the protocols, sockets.
 func (e *Edge) assemble() (err error) {
-	events := eventlog.New(e.rdb, eventlog.Config{})
+	events := eventlog.New(e.rdb, eventlog.Config{Lease: presence.Lease})
 	connect := func(h *hub.Hub) hub.Feed {
 		e.feed = eventlog.NewFeed(e.rdb, h)
 		return e.feed
 	}
-	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck}, source{events}, connect, e.registry, e.log)
 	e.presence = presence.New(events, e.registry, e.log)
+	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck, Presence: e.presence}, source{events}, connect, e.registry, e.log)
 	e.health = telemetry.NewHealth(e.log,
 		telemetry.Check{Name: "redis", Probe: events.Ready},
 		telemetry.Check{Name: "feed", Probe: e.feed.Ready})
 	if e.door, err = newDoor(e.cfg, e.registry); err != nil {
 		return err
 	}
-	e.handler = native.New(e.hub, e.presence, e.door.requests(e.cfg), e.registry, e.log)
+	e.handler = native.New(e.hub, e.door.requests(e.cfg), e.registry, e.log)
 	e.sockets, err = socket.New(socket.Config{
 		Protocols:    []string{native.Subprotocol},
 		Admit:        e.door.admit,
@@ -105,7 +105,7 @@ func (e *Edge) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	e.streams = sse.New(e.hub, e.presence, e.sockets, func(r sse.Refusal) []byte { return problem(r.Code, r.Code.Status(), r.Message) }, e.registry)
+	e.streams = sse.New(e.hub, e.sockets, func(r sse.Refusal) []byte { return problem(r.Code, r.Code.Status(), r.Message) }, e.registry)
 	e.measure()
 	return nil
 }

@@ -52,7 +52,10 @@ func TestAStopSendsClientsAwayAndEndsWithinTheDrainTime(t *testing.T) {
 	conn := i.joins(ctx, session)
 	left := make(chan error, 1)
 	go func() {
-		_, _, err := conn.Read(ctx)
+		var err error
+		for err == nil {
+			_, _, err = conn.Read(ctx)
+		}
 		left <- err
 	}()
 

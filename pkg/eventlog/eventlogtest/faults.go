@@ -216,6 +216,9 @@ func (s suite) forgottenScripts(t *testing.T) {
 	if results := log.CommitAll(t.Context(), []eventlog.Commit{c}); results[0].Err != nil {
 		t.Fatal(results[0].Err)
 	}
+
+	must(t, rdb.ScriptFlush(t.Context()).Err())
+	must(t, log.SetClients(t.Context(), w.Session, "edge", 1))
 }
 
 func (s suite) ready(t *testing.T) {

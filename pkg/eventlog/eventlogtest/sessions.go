@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/wire"
 )
@@ -55,7 +54,7 @@ func (s suite) idle(t *testing.T) {
 	w := furnished(t, log)
 	before, now := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	live, dead := uuid.NewString(), uuid.NewString()
-	must(t, log.RenewLease(t.Context(), live))
+	must(t, log.BeginLease(t.Context(), live))
 	must(t, log.SetClients(t.Context(), w.Session, live, 2))
 	must(t, log.SetClients(t.Context(), w.Session, dead, 5))
 
@@ -133,32 +132,6 @@ func (s suite) updates(t *testing.T) {
 	if document, err = log.Attachment(t.Context(), w.Session, "doc"); document != nil || err != nil {
 		t.Errorf("the removed attachment is %q, %v", document, err)
 	}
-}
-
-func (s suite) clients(t *testing.T) {
-	log, rdb := s.log(t, eventlog.Config{Lease: time.Minute})
-	a, b := Creates(t, log), Creates(t, log)
-	ann, bob, dead := uuid.NewString(), uuid.NewString(), uuid.NewString()
-	must(t, log.RenewLease(t.Context(), ann))
-	must(t, log.RenewLease(t.Context(), bob))
-	must(t, log.RenewLease(t.Context(), dead))
-	for _, edge := range []string{ann, bob, dead} {
-		must(t, log.SetClients(t.Context(), a.Session, edge, 2))
-	}
-	must(t, log.SetClients(t.Context(), b.Session, ann, 1))
-	must(t, log.SetClients(t.Context(), b.Session, ann, 0))
-
-	must(t, rdb.ZAdd(t.Context(), "talus:{edges}", redis.Z{Member: dead, Score: float64(time.Now().Add(-time.Minute).UnixMilli())}).Err())
-
-	counts, err := log.Clients(t.Context(), a.Session, b.Session)
-	must(t, err)
-	if counts[a.Session] != 4 || counts[b.Session] != 0 {
-		t.Errorf("clients are %v, want 4 and none", counts)
-	}
-	wants(t, log.RenewLease(t.Context(), dead), eventlog.ErrLeaseLost)
-	must(t, log.RenewLease(t.Context(), ann))
-	must(t, log.EndLease(t.Context(), ann))
-	must(t, log.EndLease(t.Context(), bob))
 }
 
 func (s suite) heads(t *testing.T) {

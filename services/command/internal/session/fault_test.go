@@ -283,7 +283,7 @@ func TestRunSweepsIdleSessions(t *testing.T) {
 		cfg: session.Config{TTL: time.Hour, SweepEvery: 10 * time.Millisecond},
 	})
 	edge := uuid.NewString()
-	must(t, i.log.RenewLease(t.Context(), edge))
+	must(t, i.log.BeginLease(t.Context(), edge))
 	watched, err := i.Create(t.Context(), session.Call{})
 	must(t, err)
 	must(t, i.log.SetClients(t.Context(), watched.Session, edge, 1))

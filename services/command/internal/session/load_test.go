@@ -308,7 +308,7 @@ func TestIdleSessionsWithoutClientsAreRemoved(t *testing.T) {
 	i := start(t, options{})
 	watched, idle := i.project(), i.project()
 	edge := uuid.NewString()
-	must(t, i.log.RenewLease(t.Context(), edge))
+	must(t, i.log.BeginLease(t.Context(), edge))
 	must(t, i.log.SetClients(t.Context(), watched.id, edge, 3))
 	if got := watched.info().Clients; got != 3 {
 		t.Errorf("%d clients, want 3", got)

@@ -20,6 +20,7 @@ import (
 type person struct {
 	t       *testing.T
 	session uuid.UUID
+	id      uuid.UUID
 
 	mu       sync.Mutex
 	sub      *hub.Subscription
@@ -30,6 +31,7 @@ type person struct {
 	starts   []hub.Start
 	seen     []uint64 // versions, in order
 	events   []string
+	own      []string // what it was told about itself
 	eventsAt []uint64 // version that each event found
 	ended    bool
 	err      error
@@ -38,7 +40,7 @@ type person struct {
 
 func (w *world) joins(t *testing.T, session uuid.UUID, after hub.After) *person {
 	t.Helper()
-	p := &person{t: t, session: session}
+	p := &person{t: t, session: session, id: uuid.New()}
 	s := w.Join(session, after, hub.Native, p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,6 +76,14 @@ func (p *person) Event(frame []byte) {
 	defer p.mu.Unlock()
 	p.events = append(p.events, string(payload(p.t, frame)))
 	p.eventsAt = append(p.eventsAt, p.at.Version)
+}
+
+func (p *person) ID() uuid.UUID { return p.id }
+
+func (p *person) Own(frame []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.own = append(p.own, string(payload(p.t, frame)))
 }
 
 func (p *person) Ended(err error) {

@@ -31,6 +31,8 @@ func (w *world) hears(session uuid.UUID, after hub.After, format hub.Format) *au
 func (a *audience) Start(s hub.Start)                    { a.start = s }
 func (a *audience) Deliver(version uint64, frame []byte) { a.frames[version] = string(frame) }
 func (a *audience) Event(frame []byte)                   { a.events = append(a.events, string(frame)) }
+func (a *audience) Own([]byte)                           {}
+func (a *audience) ID() uuid.UUID                        { return uuid.Nil }
 func (a *audience) Ended(error)                          {}
 func (a *audience) ring(format hub.Format, v uint64) string {
 	return string(a.start.Ring.FrameAs(format, v))

@@ -15,6 +15,10 @@
 // be old ("stale"); joins are refused. When it can be read again all rooms are
 // verified together, each tells its clients "live", and nobody had to come back.
 //
+// A room counts its clients with presence and hands on, of what is announced of their
+// number, only what is newer than what it handed on last. Who joins is told how many
+// there are and, when it is counted, about itself.
+//
 // It knows neither sockets nor Redis: clients, the log and the channel are
 // interfaces. It does not decode the JSON of any event. It does not keep a client
 // that cannot keep up: pacing is the connection's part.
@@ -80,6 +84,8 @@ type Config struct {
 	Linger      time.Duration // how long a room outlives its last client, default 30 s
 	JoinTimeout time.Duration // how long a join waits for Redis, default 10 s
 	ReadTimeout time.Duration // bound of one read of the log, default 2 s
+
+	Presence Presence // counts the clients on all edges; nil: only those here are counted, nobody is announced
 }
 
 func (c Config) withDefaults() Config {
@@ -93,6 +99,7 @@ func (c Config) withDefaults() Config {
 		Linger:      or(c.Linger, 30*time.Second),
 		JoinTimeout: or(c.JoinTimeout, 10*time.Second),
 		ReadTimeout: or(c.ReadTimeout, 2*time.Second),
+		Presence:    c.Presence,
 	}
 }
 

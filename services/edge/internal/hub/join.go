@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -27,6 +29,7 @@ type Start struct {
 	Ring     *Ring
 	Position wire.Position
 	Resumed  bool   // the commits after the client's own position follow
+	Clients  int    // of the session on all edges, with this one; not set for a resync
 	Reason   Reason // not empty: the client must fetch the graph at Position or later
 }
 
@@ -42,6 +45,11 @@ type Client interface {
 	// Event hands over a frame without a version, in the client's format. Only a client that is up to date
 	// may get it; others never do.
 	Event(frame []byte)
+	// Own hands over the announcement of the client's own coming, once, some time after
+	// Start. It must reach the client whether it is up to date or not.
+	Own(frame []byte)
+	// ID names the client in announcements. It never changes.
+	ID() uuid.UUID
 	// Ended is the last call: nil when the subscription was left, else ErrNoSession,
 	// which ErrLost wraps, or ErrUnavailable.
 	Ended(err error)
@@ -55,6 +63,8 @@ type Subscription struct {
 
 	index int // place in the room's list plus 1; 0: not there; owned by the room's goroutine
 	over  atomic.Bool
+
+	ticket uint64 // not 0: the client was not told about itself; owned by the room's goroutine
 }
 
 // Leave ends the subscription. The client's Ended follows, unless it has been
@@ -91,6 +101,7 @@ func (r *Room) join(s *Subscription, after After) {
 		s.end(ErrUnavailable)
 		return
 	}
+	r.count()
 	r.pending.Add(1)
 	r.waiting = append(r.waiting, &join{sub: s, after: after, since: time.Now()})
 }
@@ -105,7 +116,7 @@ func (r *Room) isDead() bool {
 // needs a read of the log that began after the join came: the client may simply
 // know more than this room.
 func (r *Room) admit() {
-	if r.ring == nil {
+	if r.ring == nil || !r.counted() {
 		return
 	}
 	still := r.waiting[:0]
@@ -172,8 +183,9 @@ func (r *Room) begin(j *join, at wire.Position, reason Reason) {
 	r.emptySince.Store(0)
 	r.hub.metrics.subscriptions.Inc()
 	r.hub.metrics.joined(j.after, reason)
+	clients := r.enter(j.sub)
 	j.sub.client.Start(Start{
-		Sub: j.sub, Ring: r.ring, Position: at, Resumed: j.after.Given && reason == "", Reason: reason,
+		Sub: j.sub, Ring: r.ring, Position: at, Resumed: j.after.Given && reason == "", Clients: clients, Reason: reason,
 	})
 }
 
@@ -190,6 +202,7 @@ func (r *Room) leave(s *Subscription) {
 	}
 	if s.index > 0 {
 		r.hub.metrics.subscriptions.Dec()
+		r.exit(s)
 		r.readers[s.format]--
 		last := r.subs[len(r.subs)-1]
 		r.subs[s.index-1], last.index = last, s.index

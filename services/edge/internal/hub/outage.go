@@ -87,14 +87,18 @@ func appendStatus(dst []byte, session uuid.UUID, status string) []byte {
 	return append(append(append(dst, `","status":"`...), status...), `"}`...)
 }
 
-// Latest is the frame with the room's status in the client's format, for a client that could not take it
-// when it was sent; nil if the room was never stale.
+// Latest are the frames with the room's status and its newest announcement of who is there, in the client's format, for a client
+// that could not take one of them when it was sent; nil if there is neither.
 func (s *Subscription) Latest() []byte {
 	if s.room == nil {
 		return nil
 	}
+	var latest []byte
 	if frame := s.room.status.Load(); frame != nil {
-		return frame[s.format]
+		latest = frame[s.format]
 	}
-	return nil
+	if frame := s.room.presence.Load(); frame != nil {
+		latest = append(latest[:len(latest):len(latest)], frame[s.format]...)
+	}
+	return latest
 }

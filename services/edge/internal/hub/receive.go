@@ -96,13 +96,11 @@ func (r *Room) receiveEphemeral(payload []byte) {
 		r.reject("malformed", err)
 		return
 	}
-	r.announce() // commits that came before it go before it
-	event := native(e.AppendEventFrame(make([]byte, maxServerHeader, maxServerHeader+len(payload)+128)))
-	for _, s := range r.subs {
-		event.add(s.format, "event", wire.Position{})
-		s.client.Event(event[s.format])
+	if e.Name == wire.SessionConnected || e.Name == wire.SessionDisconnected {
+		r.receivePresence(e)
+		return
 	}
-	r.hub.metrics.events.Inc()
+	r.broadcast(r.eventFrame(e), func(*Subscription) bool { return true })
 }
 
 func (r *Room) receiveDeleted(payload []byte) {

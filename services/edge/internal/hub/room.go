@@ -34,6 +34,8 @@ type Room struct {
 	missed int                   // reads of the head that failed in a row; owned by the hub's check
 	status atomic.Pointer[texts] // the frame with the room's status; nil: it was never stale
 
+	presence atomic.Pointer[texts] // the newest announcement; nil: none yet
+
 	// Owned by the room's goroutine.
 	ring      *Ring // nil until the head is known
 	verified  bool  // the log was read since the room became stale
@@ -43,6 +45,7 @@ type Room struct {
 	readers   [formats]int // subscriptions per format
 	waiting   []*join
 	behind    bool // the log must be read
+	crowd     crowd
 
 	backfill backfill
 }
@@ -173,6 +176,7 @@ func (r *Room) close(err error) {
 		r.answered(j)
 		j.sub.end(err)
 	}
+	r.uncount()
 	for _, s := range r.subs {
 		s.end(err)
 	}
@@ -198,6 +202,7 @@ func (r *Room) retire() {
 	r.mu.Unlock()
 	if dead {
 		r.use(nil)
+		r.uncount()
 		r.reach(true)
 		r.hub.forget(r)
 	}

@@ -1,6 +1,7 @@
 package native_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -68,14 +69,17 @@ func (c *client) says(format string, args ...any) {
 	}
 }
 
-// hears reads the next frame and checks its type.
+// hears reads the next frame that does not say who is there and checks its type.
 func (c *client) hears(kind string) message {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
 	defer cancel()
-	_, text, err := c.conn.Read(ctx)
-	if err != nil {
-		c.t.Fatalf("waiting for %s: %v", kind, err)
+	var text []byte
+	for text == nil || bytes.Contains(text, []byte(`"event":"session:`)) {
+		var err error
+		if _, text, err = c.conn.Read(ctx); err != nil {
+			c.t.Fatalf("waiting for %s: %v", kind, err)
+		}
 	}
 	var m message
 	if err := json.Unmarshal(text, &m); err != nil {
@@ -113,7 +117,11 @@ func (c *client) isSentAway(code websocket.StatusCode) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
 	defer cancel()
-	_, text, err := c.conn.Read(ctx)
+	var text []byte
+	var err error
+	for err == nil && (text == nil || bytes.Contains(text, []byte(`"event":"session:`))) {
+		_, text, err = c.conn.Read(ctx)
+	}
 	if got := websocket.CloseStatus(err); got != code {
 		c.t.Errorf("closed with %d (%v, %s), want %d", got, err, text, code)
 	}

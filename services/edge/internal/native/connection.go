@@ -115,7 +115,7 @@ func (c *connection) mayJoin(id []byte) bool {
 	}
 }
 
-// enter puts s on the list, asks how many others there are, and joins the room.
+// enter puts s on the list and joins the room.
 func (c *connection) enter(s *subscription, after hub.After) {
 	c.mu.Lock()
 	full := len(c.subs) >= c.handler.limits.Sessions
@@ -128,7 +128,7 @@ func (c *connection) enter(s *subscription, after hub.After) {
 		c.refuse(s.joinID, problem{wire.InvalidRequest, "too many sessions on one connection"})
 		return
 	}
-	c.handler.presence.Others(s.session, func(others int) { s.begin(after, others) })
+	s.begin(after)
 }
 
 func (c *connection) leave(req request) {

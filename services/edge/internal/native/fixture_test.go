@@ -68,12 +68,12 @@ func serveWithin(t *testing.T, limits native.Limits, transport socket.Limits) *e
 	e := &edge{t: t, log: eventlog.New(rdb, eventlog.Config{}), refused: make(chan string, 100)}
 	limits.Sessions, limits.Refused = 3, func(reason string) { e.refused <- reason }
 	var feed *eventlog.Feed
-	rooms := hub.New(hub.Config{JoinTimeout: 2 * time.Second}, source{e.log}, func(h *hub.Hub) hub.Feed {
+	counts := presence.New(e.log, registry, logger)
+	rooms := hub.New(hub.Config{JoinTimeout: 2 * time.Second, Presence: counts}, source{e.log}, func(h *hub.Hub) hub.Feed {
 		feed = eventlog.NewFeed(rdb, h)
 		return feed
 	}, registry, logger)
-	counts := presence.New(e.log, registry, logger)
-	e.handler = native.New(rooms, counts, limits, registry, logger)
+	e.handler = native.New(rooms, limits, registry, logger)
 	sockets, err := socket.New(socket.Config{Protocols: []string{native.Subprotocol}, MessageLimit: 4096, Limits: transport}, e.handler)
 	if err != nil {
 		t.Fatal(err)

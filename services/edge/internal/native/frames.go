@@ -34,12 +34,12 @@ func appendPosition(dst []byte, at hub.Start) []byte {
 }
 
 // AppendJoined appends the frame that begins a subscription. The id is the JSON text
-// of the request's, nil if it had none; clients is how many the session has.
-func AppendJoined(dst, id []byte, client, session uuid.UUID, clients int, at hub.Start) []byte {
+// of the request's, nil if it had none.
+func AppendJoined(dst, id []byte, client, session uuid.UUID, at hub.Start) []byte {
 	dst = appendSession(begin(dst, "joined", id), session)
 	dst = append(append(append(dst, `,"client_id":"`...), client.String()...), '"')
 	dst = appendPosition(dst, at)
-	dst = strconv.AppendInt(append(dst, `,"client_count":`...), int64(clients), 10)
+	dst = strconv.AppendInt(append(dst, `,"client_count":`...), int64(at.Clients), 10)
 	dst = strconv.AppendBool(append(dst, `,"resumed":`...), at.Resumed)
 	return append(dst, '}')
 }

@@ -8,7 +8,7 @@
 // a JSON object. Commits and events pass through it as finished frames; it reads
 // none of them. It keeps no state of a session, and it does not decide who may join.
 //
-// It has no goroutines: it runs on those of the sockets, the rooms and presence.
+// It has no goroutines: it runs on those of the sockets and the rooms.
 package native
 
 import (
@@ -33,17 +33,9 @@ type Hub interface {
 	Join(session uuid.UUID, after hub.After, format hub.Format, client hub.Client) *hub.Subscription
 }
 
-// Presence counts clients over all edges; *presence.Presence is one.
-type Presence interface {
-	Others(session uuid.UUID, then func(others int))
-	Enter(session uuid.UUID) (here int)
-	Leave(session uuid.UUID)
-}
-
 // Handler is the socket.Handler of the native protocol.
 type Handler struct {
 	hub      Hub
-	presence Presence
 	limits   Limits
 	joins    *rate.Limiter // of each connection
 	draining atomic.Bool
@@ -60,9 +52,9 @@ type Limits struct {
 
 // New returns a handler of connections that keep to l. The metrics are registered
 // with reg.
-func New(h Hub, p Presence, l Limits, reg prometheus.Registerer, log *slog.Logger) *Handler {
+func New(h Hub, l Limits, reg prometheus.Registerer, log *slog.Logger) *Handler {
 	l.Sessions = min(l.Sessions, socket.MaxSlots)
-	return &Handler{hub: h, presence: p, limits: l, joins: rate.New(l.Joins), log: log, metrics: newMetrics(reg)}
+	return &Handler{hub: h, limits: l, joins: rate.New(l.Joins), log: log, metrics: newMetrics(reg)}
 }
 
 // Drain refuses every join from now on: the instance is stopping.

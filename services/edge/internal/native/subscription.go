@@ -26,16 +26,14 @@ type subscription struct {
 	leaveID []byte            // of the leave's request
 
 	// Of the room's goroutine.
-	others int
 	slot   socket.Slot
 	joined bool
 }
 
 // begin joins the room unless the client has left in the meantime.
-func (s *subscription) begin(after hub.After, others int) {
+func (s *subscription) begin(after hub.After) {
 	s.mu.Lock()
 	left := s.left
-	s.others = others
 	s.mu.Unlock()
 	if left {
 		return
@@ -84,8 +82,7 @@ func (s *subscription) Start(at hub.Start) {
 		return // Ended follows
 	}
 	s.joined = true
-	here := s.connection.handler.presence.Enter(s.session)
-	first := framed(AppendJoined(nil, id, s.connection.id, s.session, here+s.others, at))
+	first := framed(AppendJoined(nil, id, s.connection.id, s.session, at))
 	if at.Reason != "" {
 		first = append(first, framed(AppendResync(nil, s.session, at))...)
 	}
@@ -105,11 +102,16 @@ func (s *subscription) Deliver(version uint64, frame []byte) {
 // Event implements hub.Client.
 func (s *subscription) Event(frame []byte) { s.connection.conn.Ephemeral(s.slot, frame) }
 
+// Own implements hub.Client.
+func (s *subscription) Own(frame []byte) {
+	_ = s.connection.conn.Send(frame) // closing or overflowing: the socket ends the connection itself
+}
+
+// ID implements hub.Client.
+func (s *subscription) ID() uuid.UUID { return s.connection.id }
+
 // Ended implements hub.Client.
 func (s *subscription) Ended(err error) {
-	if s.joined {
-		s.connection.handler.presence.Leave(s.session)
-	}
 	s.mu.Lock()
 	answer, left := s.answer, s.left
 	joinID, leaveID := s.joinID, s.leaveID

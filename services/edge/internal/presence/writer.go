@@ -3,19 +3,23 @@ package presence
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/hub"
 )
 
-// Run holds the lease, writes changes and answers questions until ctx ends; then it
-// writes what has changed since and ends the lease.
+// Run holds the lease, writes changes and answers questions until ctx ends; then it takes all clients of this edge out of
+// their sessions and ends the lease.
 func (p *Presence) Run(ctx context.Context) error {
-	renew := time.NewTicker(renewEvery)
+	renew := time.NewTimer(0)
 	defer renew.Stop()
-	write := time.NewTimer(0)
+	write := time.NewTimer(time.Hour)
 	defer write.Stop()
 	for {
 		select {
@@ -23,141 +27,247 @@ func (p *Presence) Run(ctx context.Context) error {
 			p.finish(context.WithoutCancel(ctx))
 			return nil
 		case <-renew.C:
-			p.renew(ctx)
-			p.retry = false
-			write.Reset(0)
+			renew.Reset(p.tick(ctx))
 		case <-write.C:
 			p.flush(ctx)
 		case <-p.wake:
 			p.answer(ctx)
-			if !p.retry {
-				write.Reset(coalesce)
-			}
 		}
+		write.Reset(p.rest())
 	}
 }
 
-// renew prolongs the lease. Who lost it was counted out and comes back as another.
-func (p *Presence) renew(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	err := p.store.RenewLease(ctx, p.edge)
-	if errors.Is(err, eventlog.ErrLeaseLost) {
-		p.log.Warn("lease lost, counting again under a new id", "edge", p.edge)
-		p.writes.WithLabelValues("lease_lost").Inc()
-		p.edge = newID()
-		p.recount()
-		err = p.store.RenewLease(ctx, p.edge)
-	}
-	p.leased = err == nil
-	p.note(err, "renew the lease")
-}
-
-// recount makes every count unwritten.
-func (p *Presence) recount() {
+// rest is how long nothing is due.
+func (p *Presence) rest() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for session, c := range p.counts {
-		c.written = 0
-		p.dirty[session] = c
+	p.next = time.Time{}
+	for c := range p.dirty {
+		if p.next.IsZero() || c.due.Before(p.next) {
+			p.next = c.due
+		}
 	}
+	if p.next.IsZero() {
+		return time.Hour
+	}
+	return time.Until(p.next)
 }
 
-// flush writes the counts that have changed. Those it cannot write wait for the
-// next renewal.
+// flight is one write on its way.
+type flight struct {
+	count   *count
+	clients int
+	entered uint64
+	since   changes
+}
+
+// flush writes the counts that are due. What cannot be written stays due.
 func (p *Presence) flush(ctx context.Context) {
-	if !p.leased {
-		if p.renew(ctx); !p.leased {
-			p.retry = true
-			return
-		}
+	if !p.held() {
+		p.renew(ctx)
 	}
-	for session, here := range p.changed() {
-		ctx, cancel := context.WithTimeout(ctx, callBound)
-		err := p.store.SetClients(ctx, session, p.edge, here)
-		cancel()
-		if err != nil && !errors.Is(err, eventlog.ErrNoSession) {
-			p.note(err, "write a count")
-			p.retry = true
-			return
-		}
-		p.note(nil, "")
-		p.written(session, here)
+	now := time.Now()
+	for part := range slices.Chunk(p.takeOff(now), batch) {
+		p.write(ctx, part)
 	}
 }
 
-// changed is what the store does not know yet.
-func (p *Presence) changed() map[uuid.UUID]int {
+// takeOff collects what is due.
+func (p *Presence) takeOff(now time.Time) []flight {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make(map[uuid.UUID]int, len(p.dirty))
-	for session, c := range p.dirty {
-		out[session] = c.here
+	var flights []flight
+	for c := range p.dirty {
+		switch {
+		case c.due.After(now):
+		case !p.held():
+			c.due = now.Add(retryEvery)
+		default:
+			delete(p.dirty, c)
+			flights = append(flights, p.depart(c))
+		}
 	}
-	return out
+	return flights
 }
 
-// written notes what the store knows now and forgets sessions without clients.
-func (p *Presence) written(session uuid.UUID, n int) {
+// depart begins a write of c; the caller holds mu.
+func (p *Presence) depart(c *count) flight {
+	f := flight{count: c, clients: c.here, entered: c.entered, since: c.since}
+	c.since, c.flying = changes{}, true
+	return f
+}
+
+// write stores counts and tells their sessions what came of it. It reports whether the store is there.
+func (p *Presence) write(ctx context.Context, flights []flight) bool {
+	counts := make([]eventlog.Count, len(flights))
+	for i, f := range flights {
+		counts[i] = eventlog.Count{Session: f.count.session, Clients: f.clients, Client: f.since.one(), Dead: f.count.dead}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	results := p.store.Announce(ctx, p.edge, counts)
+	cancel()
+	for i, f := range flights {
+		p.land(f, results[i])
+	}
+	return !slices.ContainsFunc(results, func(r eventlog.Present) bool { return errors.Is(r.Err, eventlog.ErrUnavailable) })
+}
+
+// land takes over the result of one write.
+func (p *Presence) land(f flight, r eventlog.Present) {
+	p.note(r.Err, "write a count")
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.counts[session]
-	if c.written = n; c.here != n {
-		return
+	c := f.count
+	c.flying, c.wrote = false, time.Now()
+	news := hub.News{Counted: f.entered}
+	switch {
+	case r.Err == nil:
+		c.written, c.unsure, c.dead = f.clients, false, nil
+		if news.Event = c.read(r, p.edge); news.Event != "" {
+			p.metrics.news.WithLabelValues("write").Inc()
+		}
+		news.Who = wire.Presence{Seq: r.Seq, Count: uint64(r.Clients)}
+		if r.Named {
+			news.Who.Client = f.since.one()
+		}
+		p.meet(r.Edges)
+	case errors.Is(r.Err, eventlog.ErrNoSession):
+		c.written, c.unsure, c.dead = f.clients, false, nil // there is nothing to be in
+	default:
+		c.unsure = true
+		c.since.came, c.since.went = c.since.came+f.since.came, c.since.went+f.since.went
+		if c.since.client == uuid.Nil {
+			c.since.client = f.since.client
+		}
 	}
-	delete(p.dirty, session)
-	if n == 0 {
-		delete(p.counts, session)
+	p.changed(c)
+	if c.unsure {
+		c.due = time.Now().Add(max(retryEvery, c.interval()))
+	}
+	p.tidy(c)
+	open := c.open
+	p.mu.Unlock()
+	if open != nil && r.Err == nil {
+		open.tell(news)
 	}
 }
 
-// answer asks for the counts of all sessions in question at once.
+// meet remembers edges that are in a session.
+func (p *Presence) meet(edges map[string]int) {
+	for id := range edges {
+		p.known[id] = struct{}{}
+	}
+}
+
+// take takes over what the store says of open sessions and tells those for which that is new. It reports whether all of
+// them could be read.
+func (p *Presence) take(counts []*count, results []eventlog.Present, from string) bool {
+	done := true
+	for i, c := range counts {
+		r := results[i]
+		if r.Err != nil {
+			done = done && errors.Is(r.Err, eventlog.ErrNoSession)
+			continue
+		}
+		p.meet(r.Edges)
+		p.mu.Lock()
+		var event wire.EventName
+		if r.Seq > 0 {
+			event = c.read(r, p.edge)
+		}
+		if _, dirty := p.dirty[c]; from == "store" && !dirty && r.Edges[p.edge] != c.written {
+			c.unsure = true // a write that was given up for lost came late
+			p.changed(c)
+		}
+		open := c.open
+		p.mu.Unlock()
+		if open != nil && event != "" {
+			p.metrics.news.WithLabelValues(from).Inc()
+			open.tell(hub.News{Event: event, Who: wire.Presence{Seq: r.Seq, Count: uint64(r.Clients)}})
+		}
+	}
+	return done
+}
+
+// answer tells the sessions that were opened who is there. Edges that are members and not on the list are dead: their
+// entries go with the first write.
 func (p *Presence) answer(ctx context.Context) {
 	p.mu.Lock()
 	asked := p.asked
-	own := map[uuid.UUID]int{}
-	sessions := make([]uuid.UUID, 0, len(asked))
-	for session := range asked {
-		sessions = append(sessions, session)
-		if c := p.counts[session]; c != nil && p.leased {
-			own[session] = c.written
-		}
-	}
-	p.asked = map[uuid.UUID][]func(int){}
+	p.asked = nil
 	p.mu.Unlock()
-	if len(asked) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	total, err := p.store.Clients(ctx, sessions...)
-	p.note(err, "read counts")
-	for session, waiting := range asked {
-		for _, then := range waiting {
-			then(max(0, total[session]-own[session]))
+	for part := range slices.Chunk(asked, batch) {
+		ids := make([]uuid.UUID, len(part))
+		for i, s := range part {
+			ids[i] = s.count.session
+		}
+		results, listed, err := p.members(ctx, ids)
+		p.note(err, "read who is there")
+		for i, s := range part {
+			if err != nil || results[i].Err != nil {
+				s.tell(hub.News{})
+				continue
+			}
+			s.tell(p.first(s.count, results[i], listed))
 		}
 	}
 }
 
-// finish answers what is open, writes the last changes and ends the lease.
+func (p *Presence) members(ctx context.Context, ids []uuid.UUID) ([]eventlog.Present, []string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	results, err := p.store.Present(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	leases, err := p.store.Leases(ctx)
+	return results, slices.Concat(leases.Living, leases.Ended), err
+}
+
+// first is what a session is told at first.
+func (p *Presence) first(c *count, r eventlog.Present, listed []string) hub.News {
+	p.meet(r.Edges)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range maps.Keys(r.Edges) {
+		if id != p.edge && !slices.Contains(listed, id) && !slices.Contains(c.dead, id) {
+			c.dead = append(c.dead, id)
+		}
+	}
+	for _, id := range c.dead {
+		r.Clients -= r.Edges[id]
+		delete(r.Edges, id)
+	}
+	if r.Seq > 0 {
+		c.read(r, p.edge)
+	}
+	return hub.News{Who: wire.Presence{Seq: r.Seq, Count: uint64(r.Clients)}}
+}
+
+// finish answers what is open, takes all clients out of their sessions and ends the lease.
 func (p *Presence) finish(ctx context.Context) {
 	p.mu.Lock()
 	p.ended = true
-	p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	p.answer(ctx)
-	if p.leased {
-		p.flush(ctx)
-		p.note(p.store.EndLease(ctx, p.edge), "end the lease")
+	asked := p.asked
+	p.asked = nil
+	var flights []flight
+	for _, c := range p.counts {
+		if c.since.went, c.here = c.since.went+c.here, 0; c.unwritten() {
+			flights = append(flights, p.depart(c))
+		}
 	}
-}
-
-func (p *Presence) note(err error, what string) {
-	if err == nil {
-		p.writes.WithLabelValues("ok").Inc()
+	p.mu.Unlock()
+	for _, s := range asked {
+		s.tell(hub.News{})
+	}
+	if !p.begun {
 		return
 	}
-	p.writes.WithLabelValues("error").Inc()
-	p.log.Debug("store refused", "call", what, "err", err)
+	for part := range slices.Chunk(flights, batch) {
+		if !p.write(ctx, part) {
+			return // the lease ends by itself, and the others count these clients out
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	p.note(p.store.EndLease(ctx, p.edge), "end the lease")
 }

@@ -80,8 +80,21 @@ func (e *edge) listens(s *session, query string, fields ...string) *listener {
 	return l
 }
 
-// next reads one event as the standard's parser does; an error is the end of the stream.
+// next reads one event that does not say who is there; an error is the end of the stream.
 func (l *listener) next() (event, error) {
+	comments := 0
+	for {
+		ev, err := l.any()
+		ev.comments += comments
+		if err != nil || !strings.Contains(ev.data, `"event":"session:`) {
+			return ev, err
+		}
+		comments = ev.comments
+	}
+}
+
+// any reads one event as the standard's parser does.
+func (l *listener) any() (event, error) {
 	var ev event
 	var data []string
 	for {

@@ -52,7 +52,6 @@ type edge struct {
 	t        *testing.T
 	log      *eventlog.Log
 	rooms    *hub.Hub
-	counts   sse.Presence
 	sockets  *socket.Server
 	registry *prometheus.Registry
 	addr     string
@@ -66,13 +65,12 @@ func serve(t *testing.T, cfg socket.Config) *edge {
 	logger := slog.New(slog.DiscardHandler)
 	e := &edge{t: t, log: eventlog.New(rdb, eventlog.Config{}), registry: prometheus.NewRegistry()}
 	var feed *eventlog.Feed
-	e.rooms = hub.New(hub.Config{Chunk: 100}, source{e.log}, func(h *hub.Hub) hub.Feed {
+	counts := presence.New(e.log, e.registry, logger)
+	e.rooms = hub.New(hub.Config{Chunk: 100, Presence: counts}, source{e.log}, func(h *hub.Hub) hub.Feed {
 		feed = eventlog.NewFeed(rdb, h)
 		return feed
 	}, e.registry, logger)
-	counts := presence.New(e.log, e.registry, logger)
-	e.counts = counts
-	stop := e.listen(cfg, e.rooms, native.New(e.rooms, counts, native.Limits{Sessions: 3}, e.registry, logger))
+	stop := e.listen(cfg, e.rooms, native.New(e.rooms, native.Limits{Sessions: 3}, e.registry, logger))
 	ends := []func(){run(e.rooms.Run), run(counts.Run), run(feed.Run)}
 	stopped := false
 	e.stop = func() {
@@ -97,7 +95,7 @@ func (e *edge) listen(cfg socket.Config, rooms sse.Hub, others socket.Handler) f
 		e.t.Fatal(err)
 	}
 	body := func(r sse.Refusal) []byte { return fmt.Appendf(nil, `{"code":%q,"message":%q}`, r.Code, r.Message) }
-	streams := sse.New(rooms, e.counts, e.sockets, body, e.registry)
+	streams := sse.New(rooms, e.sockets, body, e.registry)
 	app := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: func(c *fiber.Ctx, err error) error {
 		if r, ok := err.(*sse.Refusal); ok {
 			return c.Status(r.Code.Status()).Send(body(*r))

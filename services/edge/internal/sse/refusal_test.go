@@ -126,17 +126,10 @@ func (s slow) Join(_ uuid.UUID, _ hub.After, format hub.Format, client hub.Clien
 	return new(hub.Subscription)
 }
 
-// alone is the presence of a client that has no company.
-type alone struct{}
-
-func (alone) Others(_ uuid.UUID, then func(int)) { then(0) }
-func (alone) Enter(uuid.UUID) int                { return 1 }
-func (alone) Leave(uuid.UUID)                    {}
-
 // serveSlow runs an edge whose rooms wait.
 func serveSlow(t *testing.T, cfg socket.Config) (*edge, slow) {
 	t.Helper()
-	e := &edge{t: t, registry: prometheus.NewRegistry(), counts: alone{}}
+	e := &edge{t: t, registry: prometheus.NewRegistry()}
 	rooms := slow{make(chan hub.Client, 10)}
 	t.Cleanup(e.listen(cfg, rooms, nil))
 	return e, rooms

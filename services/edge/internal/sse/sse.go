@@ -7,8 +7,8 @@
 // in JSON before the stream begins; a stream that the server ends has a last event that says why. Commits pass through
 // it as finished frames; it reads none of them.
 //
-// It has no goroutines: an open stream is a connection of the sockets, like a WebSocket, and runs on theirs, the rooms'
-// and presence's.
+// It has no goroutines: an open stream is a connection of the sockets, like a WebSocket, and runs on theirs and
+// the rooms'.
 package sse
 
 import (
@@ -26,13 +26,6 @@ type Hub interface {
 	Join(session uuid.UUID, after hub.After, format hub.Format, client hub.Client) *hub.Subscription
 }
 
-// Presence counts clients over all edges; *presence.Presence is one.
-type Presence interface {
-	Others(session uuid.UUID, then func(others int))
-	Enter(session uuid.UUID) (here int)
-	Leave(session uuid.UUID)
-}
-
 // Refusal is why a request is not answered with a stream. The message is for the client.
 type Refusal struct {
 	Code    wire.Code
@@ -44,17 +37,16 @@ func (r *Refusal) Error() string { return r.Message }
 
 // Endpoint answers requests for streams.
 type Endpoint struct {
-	hub      Hub
-	presence Presence
-	sockets  *socket.Server
-	problem  func(Refusal) []byte
-	metrics  *metrics
+	hub     Hub
+	sockets *socket.Server
+	problem func(Refusal) []byte
+	metrics *metrics
 }
 
 // New returns an endpoint whose streams are connections of sockets. Problem makes the body of a refusal, JSON. The
 // metrics are registered with reg.
-func New(h Hub, p Presence, sockets *socket.Server, problem func(Refusal) []byte, reg prometheus.Registerer) *Endpoint {
-	return &Endpoint{hub: h, presence: p, sockets: sockets, problem: problem, metrics: newMetrics(reg)}
+func New(h Hub, sockets *socket.Server, problem func(Refusal) []byte, reg prometheus.Registerer) *Endpoint {
+	return &Endpoint{hub: h, sockets: sockets, problem: problem, metrics: newMetrics(reg)}
 }
 
 // Serve is the Fiber handler. With a nil error the connection has left Fiber, and all that the handlers before this one
@@ -74,7 +66,7 @@ func (e *Endpoint) Serve(c *fiber.Ctx) error {
 	if err != nil {
 		return e.refuse(err)
 	}
-	s := &stream{endpoint: e, session: session, after: after, voice: &voice{endpoint: e, session: session, fields: fields(c)}}
+	s := &stream{endpoint: e, id: clientID(), session: session, after: after, voice: &voice{endpoint: e, session: session, fields: fields(c)}}
 	return e.sockets.Hijack(c, s.voice, s)
 }
 

@@ -25,6 +25,7 @@ const (
 // stream is one client: what the socket knows as a handler of one connection and its client, and the room as a client.
 type stream struct {
 	endpoint *Endpoint
+	id       uuid.UUID // the client_id
 	session  uuid.UUID
 	after    hub.After
 	voice    *voice
@@ -35,7 +36,6 @@ type stream struct {
 	over bool              // the connection is gone
 
 	// Of the room's goroutine.
-	others int
 	slot   socket.Slot
 	joined bool
 }
@@ -43,16 +43,6 @@ type stream struct {
 // Open implements socket.Handler: it begins to join. Nothing is answered before the room has.
 func (s *stream) Open(c *socket.Conn, _ socket.Opening) socket.Client {
 	s.conn = c
-	s.endpoint.presence.Others(s.session, s.join)
-	return s
-}
-
-// join asks the room, unless the client is gone meanwhile.
-func (s *stream) join(others int) {
-	s.others = others
-	if s.isOver() {
-		return
-	}
 	room := s.endpoint.hub.Join(s.session, s.after, hub.EventStream, s)
 	s.mu.Lock()
 	s.room = room
@@ -61,12 +51,7 @@ func (s *stream) join(others int) {
 	if over {
 		room.Leave()
 	}
-}
-
-func (s *stream) isOver() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.over
+	return s
 }
 
 // Message implements socket.Client; it is never called, as nobody listens to the peer.
@@ -97,8 +82,7 @@ func (s *stream) Start(at hub.Start) {
 	}
 	s.joined = true
 	s.endpoint.metrics.streams.Inc()
-	clients := s.others + s.endpoint.presence.Enter(s.session)
-	joined := native.AppendJoined(nil, nil, clientID(), s.session, clients, at)
+	joined := native.AppendJoined(nil, nil, s.id, s.session, at)
 	first := s.voice.appendHead(nil)
 	first = eventstream.AppendRetry(first, minRetry+rand.N(maxRetry-minRetry))
 	first = eventstream.Append(first, []byte(at.Position.String()), "joined", joined)
@@ -123,11 +107,14 @@ func (s *stream) Deliver(version uint64, frame []byte) { s.conn.Deliver(s.slot, 
 // Event implements hub.Client.
 func (s *stream) Event(frame []byte) { s.conn.Ephemeral(s.slot, frame) }
 
+// Own implements hub.Client.
+func (s *stream) Own(frame []byte) { _ = s.conn.Send(frame) } // closing or overflowing: the socket ends the connection itself
+
+// ID implements hub.Client.
+func (s *stream) ID() uuid.UUID { return s.id }
+
 // Ended implements hub.Client: the client is told why, and the response ends.
 func (s *stream) Ended(err error) {
-	if s.joined {
-		s.endpoint.presence.Leave(s.session)
-	}
 	switch {
 	case err == nil:
 	case errors.Is(err, hub.ErrNoSession):

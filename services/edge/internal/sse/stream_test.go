@@ -124,11 +124,15 @@ func TestAStreamAndAWebSocketCarryTheSameCommits(t *testing.T) {
 			t.Helper()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			_, text, err := ws.Read(ctx)
-			if err != nil {
-				t.Fatal(err)
+			for {
+				_, text, err := ws.Read(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(string(text), `"event":"session:`) {
+					return string(text)
+				}
 			}
-			return string(text)
 		}
 		reads() // joined
 		ann := e.listens(plan, "")

@@ -1,0 +1,48 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/google/uuid"
+)
+
+// Presence is what session:connected and session:disconnected say: how many clients
+// a session has, and who made the difference.
+type Presence struct {
+	Client uuid.UUID // who came or went; uuid.Nil: several, or clients of a lost edge
+	Count  uint64    // clients of the session over all edges
+	Seq    uint64    // of two announcements the one with the higher number is the newer
+}
+
+// AppendPresence appends p as the own members of an event, in the one spelling that
+// [ParsePresence] reads.
+func AppendPresence(dst []byte, p Presence) []byte {
+	dst = append(dst, `"client_id":`...)
+	if p.Client == uuid.Nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(append(append(dst, '"'), p.Client.String()...), '"')
+	}
+	dst = AppendNumber(append(dst, ','), "client_count", p.Count)
+	return AppendNumber(append(dst, ','), "seq", p.Seq)
+}
+
+// ParsePresence is the inverse of [AppendPresence]. The error wraps [ErrMalformed].
+func ParsePresence(fields []byte) (Presence, error) {
+	var p Presence
+	who, rest, ok := bytes.Cut(fields, []byte(`,"client_count":`))
+	count, seq, found := bytes.Cut(rest, []byte(`,"seq":`))
+	who, named := bytes.CutPrefix(who, []byte(`"client_id":`))
+	var errID, errCount, errSeq error
+	if string(who) != "null" {
+		p.Client, errID = uuid.ParseBytes(bytes.Trim(who, `"`))
+	}
+	p.Count, errCount = strconv.ParseUint(string(count), 10, 64)
+	p.Seq, errSeq = strconv.ParseUint(string(seq), 10, 64)
+	if !ok || !found || !named || errID != nil || errCount != nil || errSeq != nil {
+		return Presence{}, fmt.Errorf("%w: presence %q", ErrMalformed, fields)
+	}
+	return p, nil
+}
