@@ -163,6 +163,13 @@ func (p *person) stands() (wire.Position, bool) {
 	return p.at, len(p.starts) > 0
 }
 
+func (p *person) leaves() {
+	p.mu.Lock()
+	sub := p.sub
+	p.mu.Unlock()
+	sub.Leave()
+}
+
 func (p *person) isOver() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
