@@ -45,7 +45,7 @@ func (l *Log) overviews(ctx context.Context, sessions []uuid.UUID) ([]Overview, 
 	reads := make([]overviewReads, len(sessions))
 	err := retry(ctx, func() error {
 		p := l.rdb.Pipeline()
-		living := leaseScript.EvalSha(ctx, p, []string{edgesKey}, "", l.cfg.Lease.Milliseconds(), deadMemory.Milliseconds())
+		living := leaseScript.EvalSha(ctx, p, []string{edgesKey}, "", l.cfg.Lease.Milliseconds(), "")
 		for i, s := range sessions {
 			k := keysOf(s)
 			reads[i] = overviewReads{head: p.HGetAll(ctx, k.head()), presence: p.HGetAll(ctx, k.presence()), dead: p.Exists(ctx, k.dead())}
