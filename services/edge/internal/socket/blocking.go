@@ -19,7 +19,7 @@ type blocking struct {
 // the bytes that came with the upgrade request.
 func (s *Server) converse(nc net.Conn, in io.Reader, o Opening, k kind) {
 	b := &blocking{todo: make(chan struct{}, 1)}
-	s.prepare(&b.Conn, k, pipe{nc, s.cfg.StallAfter}, b, true, o.Address)
+	s.prepare(&b.Conn, k, pipe{nc, s.cfg.StallAfter, b.todo}, true, o.Address)
 	b.client = k.handler.Open(&b.Conn, o)
 	s.registry.publish(&b.Conn)
 
@@ -28,7 +28,7 @@ func (s *Server) converse(nc net.Conn, in io.Reader, o Opening, k kind) {
 		defer close(written)
 		b.write()
 	}()
-	b.hand(&b.Conn)
+	b.out.hand(&b.Conn)
 	b.read(in)
 	<-written
 	s.registry.over(&b.Conn)
@@ -58,13 +58,11 @@ func (b *blocking) write() {
 	}
 }
 
-// hand gives the token to the writer.
-func (b *blocking) hand(*Conn) { b.todo <- struct{}{} }
-
 // pipe is any socket as the machine writes to it. A write waits for the peer, for stall at most.
 type pipe struct {
 	nc    net.Conn
 	stall time.Duration
+	todo  chan<- struct{} // of the connection's writer
 }
 
 func (p pipe) write(b []byte) (int, error) {
@@ -97,6 +95,9 @@ func (p pipe) shutWrite() {
 }
 
 func (p pipe) end() { _ = p.nc.Close() }
+
+// hand gives the token to the writer.
+func (p pipe) hand(*Conn) { p.todo <- struct{}{} }
 
 // interrupt makes a write that waits return, and every later one.
 func (p pipe) interrupt() { _ = p.nc.SetWriteDeadline(time.Unix(1, 0)) }

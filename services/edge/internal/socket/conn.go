@@ -24,11 +24,9 @@ type output interface {
 	writev(ps [][]byte) (int, error)
 	shutWrite()
 	end()       // the machine will not use the socket again; whoever reads it closes it
+	hand(*Conn) // work remains after a bounded pass: a worker takes the connection over, token and all
 	interrupt() // by anybody: a write that waits must return
 }
-
-// workers is where a caller leaves a connection, token and all, when work remains after its bounded pass.
-type workers interface{ hand(c *Conn) }
 
 // Conn is one connection. All methods may be called by any goroutine at any time, also after the end of the
 // connection, and never block.
@@ -39,7 +37,6 @@ type Conn struct {
 	// Fixed before the connection is published.
 	rules   *rules
 	out     output
-	workers workers
 	client  Client
 	framing Framing
 	patient bool // out may block: only workers may touch it
@@ -54,6 +51,8 @@ type Conn struct {
 	quitting bool  // the close frame has been handed to the socket, perhaps not all of it yet
 	shut     bool  // the close frame is out: nothing is written any more
 
+	deaf bool // input is ignored, as a violation or a close frame was seen; of the goroutine that reads
+
 	// Times in ticks of the server's clock.
 	moved   atomic.Uint32 // the socket accepted bytes, or began to be full
 	heard   atomic.Uint32 // bytes came from the peer
@@ -62,7 +61,6 @@ type Conn struct {
 
 	// Of the goroutine that reads.
 	reader *frame.Reader
-	deaf   bool // input is ignored: a violation or a close frame was seen
 	budget rate.Bucket
 
 	// Of the registry and the wheel.
@@ -219,14 +217,14 @@ func (c *Conn) mark(bits uint64) {
 	}
 }
 
-// work is done by who holds the token: one bounded pass, and what then remains goes to the workers, token and all.
+// work is done by who holds the token: one bounded pass, and what then remains goes to a worker, token and all.
 func (c *Conn) work() {
 	if c.patient {
-		c.workers.hand(c)
+		c.out.hand(c)
 		return
 	}
 	if c.pass(); !c.settled() {
-		c.workers.hand(c)
+		c.out.hand(c)
 	}
 }
 

@@ -15,8 +15,8 @@ const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 type descriptor struct {
 	Conn
 	poller *poller
-	fd     int  // -1 when closed
-	again  bool // stands in the poller's list of those that may have more
+	fd     int32 // -1 when closed
+	again  bool  // stands in the poller's list of those that may have more
 }
 
 // adopt moves a TCP connection from the runtime's care into a poller's: a duplicate of the descriptor stays, and all
@@ -36,8 +36,8 @@ func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening, k kind) bool {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.cfg.PongWithin.Milliseconds()))
 	}
 
-	d := &descriptor{poller: s.pollers[fd%len(s.pollers)], fd: fd}
-	s.prepare(&d.Conn, k, d, s.line, false, o.Address)
+	d := &descriptor{poller: s.pollers[fd%len(s.pollers)], fd: int32(fd)}
+	s.prepare(&d.Conn, k, d, false, o.Address)
 	d.client = k.handler.Open(&d.Conn, o)
 	d.receive(early)
 	s.registry.publish(&d.Conn)
@@ -67,7 +67,7 @@ func buffered(tcp *net.TCPConn, in io.Reader) []byte {
 
 func (d *descriptor) write(p []byte) (int, error) {
 	for {
-		n, err := unix.Write(d.fd, p)
+		n, err := unix.Write(int(d.fd), p)
 		switch err {
 		case nil:
 			return n, nil
@@ -85,7 +85,7 @@ func (d *descriptor) writev(ps [][]byte) (int, error) {
 		return d.write(ps[0])
 	}
 	for {
-		n, err := unix.Writev(d.fd, ps)
+		n, err := unix.Writev(int(d.fd), ps)
 		switch err {
 		case nil:
 			return n, nil
@@ -98,8 +98,10 @@ func (d *descriptor) writev(ps [][]byte) (int, error) {
 	}
 }
 
-func (d *descriptor) shutWrite() { _ = unix.Shutdown(d.fd, unix.SHUT_WR) }
+func (d *descriptor) shutWrite() { _ = unix.Shutdown(int(d.fd), unix.SHUT_WR) }
 
 func (d *descriptor) end() { d.poller.mourn(&d.Conn) }
+
+func (d *descriptor) hand(c *Conn) { d.rules.line.hand(c) }
 
 func (d *descriptor) interrupt() {}

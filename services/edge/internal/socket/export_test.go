@@ -9,7 +9,10 @@ type Kernel interface {
 	End()
 }
 
-type kernel struct{ Kernel }
+type kernel struct {
+	Kernel
+	give func(*Conn)
+}
 
 func (k kernel) write(p []byte) (int, error) { return k.Write(p), nil }
 
@@ -25,9 +28,7 @@ func (k kernel) shutWrite() { k.ShutWrite() }
 func (k kernel) end()       { k.End() }
 func (k kernel) interrupt() {}
 
-type handFunc func(c *Conn)
-
-func (f handFunc) hand(c *Conn) { f(c) }
+func (k kernel) hand(c *Conn) { k.give(c) }
 
 // NewMachine returns a connection whose every contact with the world is given. A pass writes passBytes at most.
 func NewMachine(k Kernel, hand, linger func(*Conn), passBytes int) *Conn {
@@ -35,7 +36,7 @@ func NewMachine(k Kernel, hand, linger func(*Conn), passBytes int) *Conn {
 		messageLimit: 1 << 20, orders: 1000, orderBytes: 1 << 20, backlogBytes: 1 << 20,
 		passBytes: passBytes, passFrames: 1024, falls: 255, refills: 255, linger: linger,
 	}
-	return &Conn{framing: webSocket{}, begun: true, rules: r, out: kernel{k}, workers: handFunc(hand)}
+	return &Conn{framing: webSocket{}, begun: true, rules: r, out: kernel{k, hand}}
 }
 
 // Take opens a hijacked connection on nc and returns when it is over.

@@ -182,7 +182,7 @@ func (p *poller) read(d *descriptor) {
 		return
 	}
 	for range readsPerEvent {
-		n, err := unix.Read(d.fd, p.scratch)
+		n, err := unix.Read(int(d.fd), p.scratch)
 		switch {
 		case n > 0:
 			d.receive(p.scratch[:n])
@@ -220,7 +220,7 @@ func (p *poller) bury() {
 		next := c.next
 		c.next = nil
 		if d, ok := c.out.(*descriptor); ok {
-			_ = unix.Close(d.fd)
+			_ = unix.Close(int(d.fd))
 			d.fd = -1
 		}
 		p.registry.over(c)

@@ -82,7 +82,6 @@ type Server struct {
 	registry *registry
 	rules    *rules
 	wheel    *wheel
-	line     *line
 	pollers  []*poller
 }
 
@@ -93,11 +92,11 @@ func New(cfg Config, h Handler) (*Server, error) {
 		return nil, err
 	}
 	r := &rules{
-		limits: cfg.Limits, pace: rate.New(cfg.Limits.Messages),
+		limits: cfg.Limits, pace: rate.New(cfg.Limits.Messages), line: newLine(),
 		messageLimit: cfg.MessageLimit, backlogBytes: cfg.BacklogBytes,
 		orders: 256, orderBytes: 4 << 20, passBytes: 64 << 10, passFrames: 1024, falls: 2, refills: 200,
 	}
-	s := &Server{cfg: cfg, handler: h, registry: newRegistry(cfg.Limits), rules: r, line: newLine()}
+	s := &Server{cfg: cfg, handler: h, registry: newRegistry(cfg.Limits), rules: r}
 	s.wheel = newWheel(cfg, s.registry, r)
 	r.linger = s.wheel.linger
 	s.upgrade = s.upgrader()
@@ -117,7 +116,7 @@ func (s *Server) Run(ctx context.Context) error {
 		group.Go(p.run)
 	}
 	for range s.cfg.Writers {
-		group.Go(func() error { s.line.write(); return nil })
+		group.Go(func() error { s.rules.line.write(); return nil })
 	}
 	group.Go(func() error { s.wheel.run(turning); return nil })
 
@@ -127,7 +126,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, p := range s.pollers {
 		p.stop()
 	}
-	s.line.close()
+	s.rules.line.close()
 	stop()
 	return group.Wait()
 }
@@ -147,6 +146,7 @@ func (s *Server) Stats() Stats { return s.rules.count.stats() }
 type rules struct {
 	limits       Limits
 	pace         *rate.Limiter // of messages
+	line         *line         // of connections with work that nobody is at
 	messageLimit int           // bytes of one message
 	orders       int           // entries of a control queue
 	orderBytes   int           // bytes of a control queue

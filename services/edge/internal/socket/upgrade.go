@@ -99,9 +99,9 @@ func (s *Server) accept(nc net.Conn, o Opening, k kind) {
 
 // prepare fills a connection that only its opener knows. The opener holds the token until the connection is published,
 // so whatever its Client queues while it opens is written afterwards.
-func (s *Server) prepare(c *Conn, k kind, out output, w workers, patient bool, from netip.Addr) {
+func (s *Server) prepare(c *Conn, k kind, out output, patient bool, from netip.Addr) {
 	now := s.rules.clock.Load()
-	c.rules, c.out, c.workers, c.patient = s.rules, out, w, patient
+	c.rules, c.out, c.patient = s.rules, out, patient
 	c.framing, c.mute, c.begun = k.framing, k.mute, !k.mute
 	c.word.set(token)
 	c.moved.Store(now)
