@@ -84,7 +84,7 @@ func projectKey(t testing.TB, rdb redis.UniversalClient, project uuid.UUID) stri
 func (s suite) overviews(t *testing.T) {
 	log, rdb := s.log(t, eventlog.Config{Lease: time.Hour})
 	edge := uuid.NewString()
-	must(t, log.RenewLease(t.Context(), edge))
+	must(t, log.BeginLease(t.Context(), edge))
 	var sessions []uuid.UUID
 	for i := range 130 { // more than one round trip
 		w := Creates(t, log)
