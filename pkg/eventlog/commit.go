@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -88,11 +89,16 @@ func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
 	return l.settle(ctx, c, v, err)
 }
 
-// send runs the script once.
+// send runs the script once. A server that does not know it is given it.
 func (l *Log) send(ctx context.Context, c Commit) (any, error) {
 	defer l.turns.attempt(time.Now())
-	k := keysOf(c.Session)
-	return commitScript.Run(ctx, l.rdb, c.keys(k), c.args(l, k)...).Result()
+	cmd := l.command(ctx, &c)
+	err := l.rdb.Process(ctx, cmd)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") && commitScript.Load(ctx, l.rdb).Err() == nil {
+		cmd = l.command(ctx, &c)
+		_ = l.rdb.Process(ctx, cmd)
+	}
+	return cmd.Result()
 }
 
 // check refuses what the script would only find out after it has begun to write.
@@ -116,74 +122,6 @@ func (c Commit) check() error {
 		return fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
 	}
 	return nil
-}
-
-func (c Commit) keys(k keys) []string {
-	nodes := k.nodes(c.Generation)
-	staged := nodes
-	if c.Staged != nil {
-		staged = k.nodes(c.Staged.Generation)
-	}
-	return []string{k.head(), k.log(), nodes, k.marks(), k.undo(), k.redo(), k.undoData(), k.redoData(),
-		k.keyed0(), k.keyed1(), k.attachments(), staged, k.dead()}
-}
-
-// fixedArgs is how many arguments commit.lua has before the lists.
-const fixedArgs = 33
-
-// args are the arguments of commit.lua in its order.
-func (c Commit) args(l *Log, k keys) []any {
-	cfg, turn, more, missing := l.cfg, int64(0), "", maxBrought
-	if c.AskTurn {
-		turn = l.turns.length().Milliseconds()
-	}
-	if c.more {
-		more = "1"
-	}
-	if c.follows {
-		missing = 0
-	}
-	staged, channel, key := "", "", ""
-	var message, keyed []byte
-	if c.Staged != nil {
-		staged = fmt.Sprint(c.Staged.Generation)
-	}
-	if !c.Silent {
-		channel = k.channel()
-		if len(c.Record.Raw) > wire.MaxPublished {
-			message = wire.AppendNotice(nil, wire.Notice{Session: c.Session, Position: c.Record.Position(), Size: uint32(len(c.Record.Raw))})
-		}
-	}
-	if c.Key != nil {
-		key, keyed = c.Key.Key, c.Key.append(nil)
-	}
-	fields, attached, detached := c.Meta.args()
-	if c.Meta.Saved != nil {
-		fields = append(fields, "sv", *c.Meta.Saved)
-	}
-	args := make([]any, 0, fixedArgs+2*len(c.Images)+len(fields)+len(attached)+len(detached))
-	args = append(args,
-		c.Base.Epoch.String(), c.Base.Version, c.Base.Digest.String(),
-		c.Record.Version, c.Record.Digest.String(), c.Record.Raw, c.Delta,
-		c.Count, c.Sum, c.Generation, staged,
-		c.Stack.String(), c.Entry.Version, c.Entry.meta(), c.Entry.Payload, cfg.UndoDepth, cfg.UndoBytes,
-		key, keyed, cfg.Retention, cfg.MinAge.Milliseconds(), cfg.MaxLogBytes, channel, message,
-		0, 0, len(fields), len(attached), len(detached), l.turns.writer, turn, more, missing)
-	sets, gone := 24, 25 // where the numbers of values stand
-	for i := range c.Images {
-		if im := &c.Images[i]; im.Bytes != nil {
-			args = append(args, im.Node[:], im.Bytes)
-		}
-	}
-	args[sets] = len(args) - fixedArgs
-	before := len(args)
-	for i := range c.Images {
-		if im := &c.Images[i]; im.Bytes == nil {
-			args = append(args, im.Node[:])
-		}
-	}
-	args[gone] = len(args) - before
-	return append(append(append(args, fields...), attached...), detached...)
 }
 
 // append writes the stored form: the fingerprint, then the answer.

@@ -79,11 +79,12 @@ func (l *Log) sendAll(ctx context.Context, commits []Commit) []*redis.Cmd {
 		return cmds
 	}
 	defer l.turns.attempt(time.Now())
-	k, from := keysOf(commits[0].Session), 0
+	from := 0
 	for range 2 {
 		p := l.rdb.Pipeline()
 		for i := from; i < len(commits); i++ {
-			cmds[i] = commitScript.EvalSha(ctx, p, commits[i].keys(k), commits[i].args(l, k)...)
+			cmds[i] = l.command(ctx, &commits[i])
+			_ = p.Process(ctx, cmds[i]) // only takes it
 		}
 		_, _ = p.Exec(ctx) // each command has its own error
 		for from < len(cmds) && !redis.HasErrorPrefix(cmds[from].Err(), "NOSCRIPT") {

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"hash/fnv"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -71,6 +72,25 @@ func (k keys) attachments() string { return k.base + "a" }
 func (k keys) presence() string    { return k.base + "p" }
 func (k keys) dead() string        { return k.base + "dead" }
 func (k keys) channel() string     { return k.base + "c" }
+
+// inCommit are the suffixes of the keys of a commit but for the nodes.
+var inCommit = [...]string{"h", "l", "m", "u", "r", "xu", "xr", "i0", "i1", "a", "dead"}
+
+// ofCommit makes these names at once, which share memory.
+func (k keys) ofCommit() (names [len(inCommit)]string) {
+	var b strings.Builder
+	b.Grow(len(inCommit) * (len(k.base) + len("dead")))
+	for _, suffix := range inCommit {
+		_, _ = b.WriteString(k.base)
+		_, _ = b.WriteString(suffix)
+	}
+	all := b.String()
+	for i, suffix := range inCommit {
+		n := len(k.base) + len(suffix)
+		names[i], all = all[:n], all[n:]
+	}
+	return names
+}
 
 func (k keys) nodes(generation uint32) string {
 	return k.base + "n:" + strconv.FormatUint(uint64(generation), 10)

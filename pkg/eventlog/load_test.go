@@ -97,11 +97,12 @@ func staged(t testing.TB, log *eventlog.Log, n int) *eventlogtest.Writer {
 func writes(t *testing.T, ctx context.Context, w *eventlogtest.Writer, n int) {
 	began := time.Now()
 	for i := 0; ctx.Err() == nil; {
-		if due := int(time.Since(began).Seconds() * 2000); i >= due {
+		due := int(time.Since(began).Seconds() * 2000)
+		if i >= due {
 			pause(ctx, 5*time.Millisecond)
 			continue
 		}
-		commits := make([]eventlog.Commit, 20)
+		commits := make([]eventlog.Commit, min(due-i, 256)) // who is behind sends more at once
 		for k := range commits {
 			commits[k] = w.Decides(eventlogtest.Image(i*7919%(n+n/10), fmt.Sprint("changed ", i)), eventlogtest.Gone((i*104729+1)%n))
 			w.Took(commits[k])
