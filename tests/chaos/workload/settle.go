@@ -87,24 +87,26 @@ func (w *workload) count(ctx context.Context, s *session, node string, ended boo
 	return append(lines, total), right
 }
 
-// usage records what each instance uses, as far as it tells.
-func (w *workload) usage(ctx context.Context, when string) {
-	for node, figures := range w.figures(ctx) {
+// usage records what each instance uses, as far as it tells, and returns it.
+func (w *workload) usage(ctx context.Context, when string) map[string]map[string]float64 {
+	all := w.figures(ctx)
+	for node, figures := range all {
 		w.Recorder.Record(history.Line{Kind: history.Note, F: history.Usage, Node: node, Mark: when, Figures: figures})
 	}
+	return all
 }
 
-// usageAtEnd gives the instances a moment to let go of what the run took.
-func (w *workload) usageAtEnd(ctx context.Context) {
-	last := -1.0
-	w.await(ctx, w.Patience, func() bool {
-		now := 0.0
-		for _, figures := range w.figures(ctx) {
-			now += figures["go_goroutines"] + figures["process_open_fds"]
+// usageAtEnd gives the instances time to let go of what the run took: rooms and workers are kept for a while on purpose.
+func (w *workload) usageAtEnd(ctx context.Context, base map[string]map[string]float64) {
+	w.await(ctx, w.Release, func() bool {
+		for node, figures := range w.figures(ctx) {
+			for _, name := range []string{"go_goroutines", "process_open_fds"} {
+				if was, ok := base[node][name]; ok && figures[name] > 1.5*was+50 { // as much as the check allows
+					return !pause(ctx, 500*time.Millisecond)
+				}
+			}
 		}
-		settled := now == last
-		last = now
-		return settled || !pause(ctx, 500*time.Millisecond)
+		return true
 	})
 	w.usage(ctx, history.Stop)
 }

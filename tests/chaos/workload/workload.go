@@ -50,6 +50,7 @@ type Config struct {
 	RetryFor time.Duration // for how long an unknown result is asked for again, default 30 s
 	Patience time.Duration // for which everybody has to become current at the end, default 15 s
 	Presence time.Duration // for which counts have to become right at rest, default 20 s
+	Release  time.Duration // for which instances may keep what the run took after everybody has gone, default 60 s
 
 	// During runs beside the writers, who go on until it returns. It breaks things and puts marks of what it does into
 	// the history: history.FaultBegin, FaultEnd, Heal and Loss. Its context ends after For; then it must heal and return.
@@ -61,7 +62,7 @@ func (c Config) withDefaults() Config {
 	c.For, c.Rate, c.Churn, c.Sharing = cmp.Or(c.For, 30*time.Second), cmp.Or(c.Rate, 10), cmp.Or(c.Churn, 5*time.Second), cmp.Or(c.Sharing, 4)
 	c.Jitter, c.Silence = cmp.Or(c.Jitter, 2*time.Second), cmp.Or(c.Silence, 6*time.Second)
 	c.Timeout, c.RetryFor = cmp.Or(c.Timeout, 5*time.Second), cmp.Or(c.RetryFor, 30*time.Second)
-	c.LogEvery = cmp.Or(c.LogEvery, 10*time.Second)
+	c.LogEvery, c.Release = cmp.Or(c.LogEvery, 10*time.Second), cmp.Or(c.Release, time.Minute)
 	c.Patience, c.Presence = cmp.Or(c.Patience, 15*time.Second), cmp.Or(c.Presence, 20*time.Second)
 	return c
 }
@@ -118,7 +119,7 @@ func (w *workload) run(ctx context.Context) error {
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
-	w.usage(ctx, history.Start)
+	base := w.usage(ctx, history.Start)
 	w.Recorder.Mark(history.Start, fmt.Sprintf("seed %d: %d sessions, %d clients and %d writers each, %v at %g/s", w.Seed, w.Sessions, w.Clients,
 		w.Writers, w.For, w.Rate))
 	watching, sendAway := context.WithCancel(ctx)
@@ -142,7 +143,7 @@ func (w *workload) run(ctx context.Context) error {
 	w.http.CloseIdleConnections()
 	w.Recorder.Mark(history.Stop, "")
 	w.counts(ctx, true)
-	w.usageAtEnd(ctx)
+	w.usageAtEnd(ctx, base)
 	w.readLogs(ctx)
 	return w.end(ctx)
 }
