@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,12 +19,21 @@ import (
 // clients are faults of those who use the system.
 func clients() []Fault {
 	return []Fault{
-		{ID: "F13", Title: "clients that never read", Hold: 6 * time.Second, Aims: 1, Inject: neverRead},
+		{ID: "F13", Title: "clients that never read", Hold: 6 * time.Second, Aims: 1, Shape: shallow(), Inject: neverRead},
 		{ID: "F18", Title: "malformed frames", Hold: time.Second, Inject: malformed},
 		{ID: "F19-connects", Title: "flood of connections", Hold: 4 * time.Second, Inject: connectFlood},
 		{ID: "F19-joins", Title: "storm of joins and leaves", Hold: 4 * time.Second, Aims: 2, Inject: joinStorm},
 		{ID: "F19-commands", Title: "flood of commands on a session", Hold: 4 * time.Second, Aims: 1, Inject: commandFlood},
 	}
+}
+
+// undoDepth is that of systems with large commits: the bytes of their stacks must not pass their own limit, 8 MiB.
+const undoDepth = 12
+
+// shallow is a system for large commits. Its processes collect their garbage early, so that what they use at the end is
+// what they hold on to.
+func shallow() topology.Shape {
+	return topology.Shape{Settings: map[string]string{"TALUS_UNDO_DEPTH": strconv.Itoa(undoDepth), "GOMEMLIMIT": "64MiB"}}
 }
 
 // neverRead joins sessions on connections that are never read, and writes enough to fill them.
@@ -67,9 +77,9 @@ var errNoNode = errors.New("the node is not there")
 type pusher struct {
 	session, value, url string
 	node                atomic.Pointer[string]
-	done, refused        atomic.Int64
-	first                sync.Once // refusal
-	note                 func(format string, args ...any)
+	done, refused       atomic.Int64
+	first               sync.Once // refusal
+	note                func(format string, args ...any)
 }
 
 // newPusher makes a node in a session, for values of so many bytes.
@@ -213,41 +223,4 @@ func joinStorm(ctx context.Context, s *Scene) (Heal, error) {
 		s.Note("%d joins and leaves", joins.Load())
 		return heal(ctx)
 	}, errs
-}
-
-// malformed sends an edge what no client may send, each on a connection of its own, and wants each to be sent away.
-func malformed(ctx context.Context, s *Scene) (Heal, error) {
-	edge := s.Edge()
-	codes := map[int]int{}
-	for _, bad := range malformations(s.Sessions[0]) {
-		code, err := offend(ctx, edge, bad)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", bad.name, err)
-		}
-		codes[code]++
-		if bad.code != 0 && code != bad.code {
-			s.Wrong("%s: closed with %d, want %d", bad.name, code, bad.code)
-		}
-	}
-	s.Note("malformed frames were answered with %v", codes)
-	return func(ctx context.Context) error {
-		if !edge.Alive() {
-			s.Wrong("%s did not survive", edge.Name)
-			return edge.Restart(ctx)
-		}
-		return edge.Ready(ctx)
-	}, nil
-}
-
-// offend sends one malformation and returns the close code that it was answered with, 0 for none.
-func offend(ctx context.Context, edge *topology.Instance, bad malformation) (int, error) {
-	r, err := dialRaw(ctx, edge, "")
-	if err != nil {
-		return 0, err
-	}
-	defer r.close()
-	if err := r.write(bad.bytes); err != nil {
-		return 0, nil // sent away before it was through
-	}
-	return r.closeCode(3 * time.Second), nil
 }

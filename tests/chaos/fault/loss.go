@@ -22,7 +22,7 @@ func redisLoses() []Fault {
 		{ID: "F11-flush", Title: "FLUSHALL", Hold: time.Second, Loses: true, Erases: true, Inject: flushed},
 		{ID: "F11-keys", Title: "keys of sessions deleted", Hold: time.Second, Loses: true, Erases: true, Aims: 2, Inject: deleted("*")},
 		{ID: "F11-torn", Title: "nodes of a session deleted", Hold: time.Second, Loses: true, Aims: 1, Inject: deleted("n:*")},
-		{ID: "F23", Title: "log compacted while clients resume", Hold: 10 * time.Second, Inject: compacted},
+		{ID: "F23", Title: "log compacted while clients resume", Hold: time.Second, Shape: cutting(), Inject: compacted},
 	}
 }
 
@@ -128,32 +128,65 @@ func keysOf(ctx context.Context, r *topology.Redis, session, suffix string) ([]s
 	}
 }
 
-// compacted writes so much into a session that its log is cut all the time, and keeps its clients away meanwhile: they come
-// back to both sides of the log's beginning.
+// cutting is a system that cuts its logs; the others keep them whole for the checker.
+func cutting() topology.Shape {
+	shape := shallow()
+	shape.Settings["TALUS_LOG_RETENTION"] = "2000"
+	return shape
+}
+
+// compacted keeps all clients away and writes so much into a session that its log is cut up to about the place where its
+// clients stand. Then they come back, to one side of the log's beginning or the other.
 func compacted(ctx context.Context, s *Scene) (Heal, error) {
-	const big = 180 << 10 // of the 64 MiB that a log may have; a commit has its value three times
-	p, err := newPusher(ctx, s, s.Sessions[0], big)
+	const big = 240 << 10 // of the 64 MiB that a log may have; a commit has its value three times
+	session := s.Sessions[0]
+	p, err := newPusher(ctx, s, session, big)
 	if err != nil {
 		return nil, err
 	}
-	stopPushing := every(5*time.Millisecond, p.push)
-	stopCutting := every(3*time.Second, func(ctx context.Context) {
+	for _, e := range s.System.Edges {
+		e.Front.Cut()
+	}
+	stops := []func(){every(time.Millisecond, p.push), every(time.Millisecond, p.push)}
+	heal := func(context.Context) error {
 		var err error
-		for _, e := range s.System.Edges {
-			e.Front.Cut()
-		}
-		pause(ctx, time.Duration(1000+s.Rng.IntN(2000))*time.Millisecond)
 		for _, e := range s.System.Edges {
 			err = errors.Join(err, e.Front.Mend())
 		}
-		if err != nil {
-			s.Wrong("%v", err)
+		for _, stop := range stops {
+			stop()
 		}
-	})
-	return func(context.Context) error {
-		stopCutting()
-		stopPushing()
-		s.Note("%d commits of about 550 KiB, %d refused", p.done.Load(), p.refused.Load())
-		return nil
-	}, nil
+		return err
+	}
+	_, stand, err := span(ctx, s.System.Primary, session)
+	target := stand + int64(s.Rng.IntN(5)) - 1
+	first := int64(0)
+	for began := time.Now(); err == nil && first < target && time.Since(began) < healLimit/2; pause(ctx, 50*time.Millisecond) {
+		first, _, err = span(ctx, s.System.Primary, session)
+	}
+	if err == nil && first < target {
+		s.Wrong("the log was not cut")
+	}
+	s.Note("clients stood at version %d, and the log began at %d after %d commits of 720 KiB", stand, first, p.done.Load())
+	return heal, err
+}
+
+// span are the versions of the first and the last entry in the log of a session.
+func span(ctx context.Context, r *topology.Redis, session string) (first, last int64, err error) {
+	keys, err := keysOf(ctx, r, session, "l")
+	if err != nil || len(keys) != 1 {
+		return 0, 0, fmt.Errorf("session %s: %d logs: %w", session, len(keys), err)
+	}
+	admin := r.Admin()
+	defer admin.Close()
+	oldest, err := admin.XRangeN(ctx, keys[0], "-", "+", 1).Result()
+	newest, nerr := admin.XRevRangeN(ctx, keys[0], "+", "-", 1).Result()
+	if err = errors.Join(err, nerr); err != nil || len(oldest) == 0 || len(newest) == 0 {
+		return 0, 0, fmt.Errorf("session %s: no entries in the log: %w", session, err)
+	}
+	for version, id := range map[*int64]string{&first: oldest[0].ID, &last: newest[0].ID} {
+		_, serr := fmt.Sscanf(id, "%d-0", version)
+		err = errors.Join(err, serr)
+	}
+	return first, last, err
 }

@@ -120,7 +120,7 @@ func resets(_ context.Context, s *Scene) (Heal, error) {
 func feeds() []Fault {
 	return []Fault{
 		{ID: "F10-kill", Title: "subscriptions killed", Hold: 3 * time.Second, Keeps: true, Inject: killFeeds},
-		{ID: "F10-buffer", Title: "subscriptions overrun their output buffer", Hold: 4 * time.Second, Keeps: true, Inject: smallBuffers},
+		{ID: "F10-buffer", Title: "subscriptions overrun their output buffer", Hold: 4 * time.Second, Keeps: true, Shape: shallow(), Inject: smallBuffers},
 	}
 }
 

@@ -180,3 +180,40 @@ func malformations(session string) []malformation {
 		{"half a frame", frame(opText|fin, []byte("{}"))[:3], 0},
 	}
 }
+
+// malformed sends an edge what no client may send, each on a connection of its own, and wants each to be sent away.
+func malformed(ctx context.Context, s *Scene) (Heal, error) {
+	edge := s.Edge()
+	codes := map[int]int{}
+	for _, bad := range malformations(s.Sessions[0]) {
+		code, err := offend(ctx, edge, bad)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", bad.name, err)
+		}
+		codes[code]++
+		if bad.code != 0 && code != bad.code {
+			s.Wrong("%s: closed with %d, want %d", bad.name, code, bad.code)
+		}
+	}
+	s.Note("malformed frames were answered with %v", codes)
+	return func(ctx context.Context) error {
+		if !edge.Alive() {
+			s.Wrong("%s did not survive", edge.Name)
+			return edge.Restart(ctx)
+		}
+		return edge.Ready(ctx)
+	}, nil
+}
+
+// offend sends one malformation and returns the close code that it was answered with, 0 for none.
+func offend(ctx context.Context, edge *topology.Instance, bad malformation) (int, error) {
+	r, err := dialRaw(ctx, edge, "")
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	if err := r.write(bad.bytes); err != nil {
+		return 0, nil // sent away before it was through
+	}
+	return r.closeCode(3 * time.Second), nil
+}

@@ -37,6 +37,45 @@ type Result struct {
 	Verdict    check.Verdict      `json:"verdict"`
 }
 
+// harmFloor is a p99 below which neighbours are not harmed: people, services and Redis share a few cores here.
+const harmFloor = 500 * time.Millisecond
+
+// bounds are those of the checks in this run. A fault that leaves no session leaves little to look at.
+func (d *driver) bounds() check.Config {
+	f := d.cfg.Fault
+	bounds := check.Config{Floor: harmFloor, Minimum: check.Minimums()}
+	if f.Shape.Settings["TALUS_UNDO_DEPTH"] != "" {
+		bounds.UndoDepth = undoDepth
+	}
+	if f.Erases && f.Aims == 0 {
+		for id := range bounds.Minimum {
+			bounds.Minimum[id] = 0
+		}
+		bounds.Minimum[check.Stream], bounds.Minimum[check.Isolation] = 100, 100
+	}
+	return bounds
+}
+
+// judge notes what the checker does not know of: that this fault must not cost a connection, or must cost all of them.
+func (d *driver) judge(came came) {
+	f := d.cfg.Fault
+	if f.Keeps && len(came.ended) > 0 {
+		d.scene.Wrong("%d clients lost their connections, first: %s", len(came.ended), came.ended[0])
+	}
+	if !f.Erases {
+		return
+	}
+	erased := d.scene.Aimed
+	if f.Aims == 0 {
+		erased = d.scene.Sessions
+	}
+	for _, session := range erased {
+		if left := came.clients[session]; len(left) > 0 {
+			d.scene.Wrong("session %s is gone, and %d of its clients were not sent away, such as %s", session, len(left), left[0])
+		}
+	}
+}
+
 // fill takes the findings of a run over.
 func (r *Result) fill(v check.Verdict, current []time.Duration, s *Scene, peak map[string]float64) {
 	r.Verdict, r.Peak, r.Notes = v, peak, s.notes

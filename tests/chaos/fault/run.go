@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -91,7 +92,9 @@ type driver struct {
 func (d *driver) run(ctx context.Context, result *Result) error {
 	shape := d.cfg.Fault.Shape
 	shape.Binaries, shape.Dir = d.cfg.Binaries, d.dir
-	shape.Settings = map[string]string{"TALUS_LOG_RETENTION": "0", "TALUS_DRAIN": drain.String(), "TALUS_LOG_LEVEL": "info"}
+	settings := map[string]string{"TALUS_LOG_RETENTION": "0", "TALUS_DRAIN": drain.String(), "TALUS_LOG_LEVEL": "info"}
+	maps.Copy(settings, shape.Settings)
+	shape.Settings = settings
 	system, err := topology.Start(ctx, shape)
 	if err != nil {
 		return err
@@ -110,7 +113,7 @@ func (d *driver) run(ctx context.Context, result *Result) error {
 			d.scene.Wrong("%s is not running at the end", i.Name)
 		}
 	}
-	verdict, err := check.Run(check.Config{Floor: harmFloor, Minimum: d.minimum()}, history.File(d.history))
+	verdict, err := check.Run(d.bounds(), history.File(d.history))
 	if err != nil {
 		return err
 	}
@@ -122,41 +125,6 @@ func (d *driver) run(ctx context.Context, result *Result) error {
 	result.fill(verdict, came.current(), d.scene, d.peak)
 	return nil
 }
-
-// minimum is how much each check must look at. A fault that leaves no session leaves little to look at.
-func (d *driver) minimum() map[check.ID]int {
-	minimum := check.Minimums()
-	if f := d.cfg.Fault; f.Erases && f.Aims == 0 {
-		for id := range minimum {
-			minimum[id] = 0
-		}
-		minimum[check.Stream], minimum[check.Isolation] = 100, 100
-	}
-	return minimum
-}
-
-// judge notes what the checker does not know of: that this fault must not cost a connection, or must cost all of them.
-func (d *driver) judge(came came) {
-	f := d.cfg.Fault
-	if f.Keeps && len(came.ended) > 0 {
-		d.scene.Wrong("%d clients lost their connections, first: %s", len(came.ended), came.ended[0])
-	}
-	if !f.Erases {
-		return
-	}
-	erased := d.scene.Aimed
-	if f.Aims == 0 {
-		erased = d.scene.Sessions
-	}
-	for _, session := range erased {
-		if left := came.clients[session]; len(left) > 0 {
-			d.scene.Wrong("session %s is gone, and %d of its clients were not sent away, such as %s", session, len(left), left[0])
-		}
-	}
-}
-
-// harmFloor is a p99 below which neighbours are not harmed: people, services and Redis share a few cores here.
-const harmFloor = 500 * time.Millisecond
 
 // work lets people use the system while the fault strikes, and writes the history.
 func (d *driver) work(ctx context.Context) (err error) {
