@@ -3,6 +3,7 @@ package socket_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,6 +77,48 @@ func TestADrainThatCannotFlushEndsWithoutTheRecords(t *testing.T) {
 	(<-conns).Drain(1012, "restart")
 
 	c.wantsClose(1012)
+}
+
+// What was sent before Close goes before the close frame, also when both fall between the parts of somebody's pass.
+func TestACloseDoesNotOvertakeWhatWasSentBefore(t *testing.T) {
+	t.Parallel()
+	plan := newRoom(t, "plan", 16)
+	var out paper
+	c := socket.NewMachine(&out, func(c *socket.Conn) {
+		for !c.Pass() {
+		}
+	}, func(*socket.Conn) {}, 64<<10)
+	var once sync.Once
+	aside := func() {
+		once.Do(func() {
+			_ = c.Send([]byte("an error;"))
+			c.Close(4004, "gone")
+		})
+	}
+
+	_, err := c.Attach(interrupted{plan, aside}, 0, []byte("joined;"))
+
+	if want := "joined;an error;\x88\x06\x0f\xa4gone"; err != nil || string(out) != want {
+		t.Errorf("%v, sent %q, want %q", err, out, want)
+	}
+}
+
+// paper is a socket that takes everything.
+type paper []byte
+
+func (p *paper) Write(b []byte) int { *p = append(*p, b...); return len(b) }
+func (*paper) ShutWrite()           {}
+func (*paper) End()                 {}
+
+// interrupted is a room that lets something happen whenever its head is looked at.
+type interrupted struct {
+	*room
+	aside func()
+}
+
+func (r interrupted) Head() uint64 {
+	r.aside()
+	return r.room.Head()
 }
 
 // deaf is a room that does not answer refills.

@@ -144,7 +144,8 @@ func (c *Conn) tooSlow() {
 
 // flushClose sends the close frame when it is due. Orders and, in a drain, records have gone before it.
 func (c *Conn) flushClose() {
-	if !c.word.has(ended) {
+	w := c.word.bits.Load()
+	if w&ended == 0 || w&control != 0 { // with control: what was queued since the look at the queue goes first
 		return
 	}
 	c.word.clear(closing)
