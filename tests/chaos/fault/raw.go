@@ -57,6 +57,7 @@ func (r *rawSocket) upgrade(host, query string) error {
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("upgrade: status %d", resp.StatusCode)
 	}

@@ -47,6 +47,9 @@ func (d *driver) bounds() check.Config {
 	if f.Shape.Settings["TALUS_UNDO_DEPTH"] != "" {
 		bounds.UndoDepth = undoDepth
 	}
+	if f.Erases {
+		bounds.Minimum[check.ForkEvidence] = 0 // whoever is gone is on no branch
+	}
 	if f.Erases && f.Aims == 0 {
 		for id := range bounds.Minimum {
 			bounds.Minimum[id] = 0
