@@ -41,7 +41,8 @@ type Frame struct {
 		Event string          `json:"event"`
 		Data  json.RawMessage `json:"data"`
 	} `json:"events"`
-	Data json.RawMessage `json:"data"`
+	ClientCount int             `json:"client_count"`
+	Data        json.RawMessage `json:"data"`
 }
 
 // Client is a native WebSocket client of one session. It checks the client rule on every commit and keeps a replica.
@@ -63,6 +64,8 @@ type Client struct {
 	commits  []Frame
 	others   []Frame // everything that is not a commit
 	closed   error
+
+	announced []Announcement // in the order received
 }
 
 // Connect joins a session live, by URL, on an edge.
@@ -142,6 +145,10 @@ func (c *Client) take(raw []byte) error {
 	switch f.Type {
 	case "commit":
 		return c.commit(raw, f)
+	case "event":
+		if err := c.attend(f); err != nil {
+			return err
+		}
 	case "joined", "resync":
 		p, err := wire.ParsePosition(f.Position)
 		if err != nil {
