@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -87,7 +88,7 @@ func (l *Log) answer(ctx context.Context, session uuid.UUID, key string) (Head, 
 		if key != "" {
 			records[0], records[1] = p.HGet(ctx, k.keyed0(), key), p.HGet(ctx, k.keyed1(), key)
 		}
-		if _, err := p.Exec(ctx); err != nil && err != redis.Nil {
+		if _, err := p.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
 		return nil
@@ -132,7 +133,7 @@ func (l *Log) Attachment(ctx context.Context, session uuid.UUID, name string) ([
 		document, err = l.rdb.HGet(ctx, keysOf(session).attachments(), name).Bytes()
 		return err
 	})
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
 	return document, l.subject(session, err)

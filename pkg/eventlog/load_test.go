@@ -44,7 +44,7 @@ func TestASessionOf100000NodesLoadsExactlyUnder2000CommitsPerSecond(t *testing.T
 	began, first := time.Now(), w.At.Version
 	from := first
 	var writing sync.WaitGroup
-	writing.Go(func() { writes(t, ctx, w, nodes) })
+	writing.Go(func() { writes(ctx, t, w, nodes) })
 
 	for range repeats {
 		loaded, err := log.Load(t.Context(), w.Session) // it has compared count and checksum
@@ -94,7 +94,7 @@ func staged(t testing.TB, log *eventlog.Log, n int) *eventlogtest.Writer {
 }
 
 // writes commits about 2,000 times a second: it changes, deletes and creates nodes all over the graph.
-func writes(t *testing.T, ctx context.Context, w *eventlogtest.Writer, n int) {
+func writes(ctx context.Context, t *testing.T, w *eventlogtest.Writer, n int) {
 	began := time.Now()
 	for i := 0; ctx.Err() == nil; {
 		due := int(time.Since(began).Seconds() * 2000)

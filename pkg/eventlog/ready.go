@@ -13,7 +13,7 @@ import (
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
-// ErrEvicts: Redis may throw away keys of a session one by one, so it must not be used.
+// ErrEvicts says that Redis may throw away keys of a session one by one, so it must not be used.
 var ErrEvicts = errors.New("redis has a maxmemory-policy other than noeviction")
 
 // Ready tells whether Redis answers and keeps what it is given. It returns ErrUnavailable or ErrEvicts.

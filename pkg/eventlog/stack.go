@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -68,7 +69,7 @@ func (l *Log) top(ctx context.Context, session uuid.UUID, list, data string) (En
 			meta, err = l.rdb.LIndex(ctx, list, -1).Result()
 			return err
 		})
-		if err == redis.Nil {
+		if errors.Is(err, redis.Nil) {
 			return Entry{}, false, nil
 		}
 		if err != nil {
@@ -86,7 +87,7 @@ func (l *Log) top(ctx context.Context, session uuid.UUID, list, data string) (En
 			e.Payload = []byte(payload)
 			return e, true, nil
 		}
-		if err != redis.Nil {
+		if !errors.Is(err, redis.Nil) {
 			return Entry{}, false, l.subject(session, err)
 		}
 	}

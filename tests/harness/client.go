@@ -95,7 +95,7 @@ func (c *Client) dial(edge *Instance, after string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url, nil)
+	conn, _, err := websocket.Dial(ctx, url, nil) //nolint:bodyclose // the library has done it
 	if err != nil {
 		c.t.Fatalf("%s: dial: %v", c.name, err)
 	}
@@ -115,7 +115,7 @@ func (c *Client) Close() {
 
 func (c *Client) read(ctx context.Context) {
 	defer close(c.done)
-	defer c.conn.CloseNow()
+	defer func() { _ = c.conn.CloseNow() }() // the peer may be gone already
 	for {
 		_, raw, err := c.conn.Read(ctx)
 		c.mu.Lock()

@@ -32,7 +32,7 @@ func Binary(t testing.TB, name string) string {
 		return path
 	}
 	if binaries.dir == "" {
-		dir, err := os.MkdirTemp("", "talus-bin-")
+		dir, err := os.MkdirTemp("", "talus-bin-") //nolint:usetesting // it outlives the test that asks first
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,8 @@ func Dial(t testing.TB, edge *Instance, query string) *Socket {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(edge.URL, "http")+"/ws"+query, nil)
+	url := "ws" + strings.TrimPrefix(edge.URL, "http") + "/ws" + query
+	conn, _, err := websocket.Dial(ctx, url, nil) //nolint:bodyclose // the library has done it
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}

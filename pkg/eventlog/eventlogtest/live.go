@@ -76,13 +76,13 @@ func (s suite) published(t *testing.T) {
 	feed, ear := Listens(t, rdb)
 	feed.Add(w.Session)
 	Eventually(t, "confirmation", func() bool { return ear.Confirmations(w.Session) == 1 })
-	small, silent, large := w.Decides(Image(1, "small")), eventlog.Commit{}, eventlog.Commit{}
+	small := w.Decides(Image(1, "small"))
 
 	w.Commits(t, small)
-	silent = w.Decides(Image(2, "silent"))
+	silent := w.Decides(Image(2, "silent"))
 	silent.Silent = true
 	w.Commits(t, silent)
-	large = w.Decides()
+	large := w.Decides()
 	large.Record = Record(w.Session, w.At, large.Delta, strings.Repeat("x", wire.MaxPublished))
 	w.Commits(t, large)
 	must(t, log.Publish(t.Context(), wire.Ephemeral{Session: w.Session, Name: wire.CommandFailed, Time: 1}))

@@ -23,7 +23,7 @@ type gate struct {
 
 	calls atomic.Int64
 
-	mu     sync.Mutex
+	mu       sync.Mutex
 	vain     int       // calls in a row that waited in vain
 	answered time.Time // when the last call ended that did not
 	trials   time.Time // when the next call may try although the log is away

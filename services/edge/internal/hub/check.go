@@ -70,7 +70,7 @@ func (h *Hub) check(ctx context.Context) {
 		case <-h.wake:
 		case <-tick.C:
 			now := time.Now()
-			for due := min(headSlices, max(1, now.Sub(last)*parts/round)); due > 0; due-- { // more after a slow read
+			for due := min(headSlices, max(1, int(now.Sub(last)/(round/parts)))); due > 0; due-- { // more after a slow read
 				slice = (slice + 1) % headSlices
 				h.suspectLater(h.housekeep(slice, now)...)
 			}

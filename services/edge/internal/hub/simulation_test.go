@@ -43,7 +43,10 @@ func simulated(t *testing.T) uint64 {
 func TestSimulatedFaultsNeverBreakAStream(t *testing.T) {
 	t.Parallel()
 	for _, c := range failedOnce {
-		t.Run(c.what, func(t *testing.T) { simulate(t, c.seed) })
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, c.seed)
+		})
 	}
 	began := time.Now()
 	var all tally

@@ -47,9 +47,8 @@ func (e *edge) isCut(cut bool) { e.link.set(func() { e.link.cut = cut }) }
 // room is a session that is open on an edge, and what it was told.
 type room struct {
 	hub.Counter
-	mu    sync.Mutex
-	news  []hub.News
-	since int // of news, what was not looked at
+	mu   sync.Mutex
+	news []hub.News
 }
 
 // opens opens a session and waits for the first news.

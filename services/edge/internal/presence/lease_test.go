@@ -69,9 +69,11 @@ func TestAnEntryOfTheDeadGoesWithTheFirstWhoComes(t *testing.T) {
 }
 
 func TestAPauseOfTheStoreBuriesNobody(t *testing.T) {
+	t.Parallel()
 	for _, pause := range []time.Duration{3 * time.Second, 5 * time.Second, 7 * time.Second, 10 * time.Second, time.Minute} {
 		t.Run(pause.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStore(plan)
 				var rooms []*room
 				for i := range 4 {

@@ -93,7 +93,7 @@ func TestAFullServerRefusesConnectionsUntilOneHasEnded(t *testing.T) {
 	eventually(t, "there is room again", func() bool { return s.Stats().Connections == 1 })
 	dial(t, addr, "/ws")
 
-	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") == "" {
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
 		t.Errorf("answered %d %v", answer.StatusCode, answer.Header)
 	}
 	no.are(t, socket.Full, 1)
@@ -294,7 +294,7 @@ func TestAServerThatClosesRefusesConnections(t *testing.T) {
 
 	answer := knock(t, addr, "X: y")
 
-	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") == "" {
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
 		t.Errorf("answered %d %v", answer.StatusCode, answer.Header)
 	}
 	no.are(t, socket.Draining, 1)
