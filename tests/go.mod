@@ -3,11 +3,11 @@ module github.com/talus-tally/talus/tests
 go 1.26.0
 
 require (
+	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/coder/websocket v1.8.15
 	github.com/google/uuid v1.6.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/rs/zerolog v1.28.0
-	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/talus-tally/talus/pkg v0.0.0
 	github.com/talus-tally/talus/services/command v0.0.0
 	github.com/talus-tally/talus/services/edge v0.0.0
