@@ -25,7 +25,7 @@ func clientsOf(t *testing.T, api *harness.Instance, session string) (info, liste
 	for cursor := ""; listed < 0; {
 		var page struct {
 			Sessions []entry `json:"sessions"`
-			Cursor   string  `json:"next_cursor"`
+			Cursor   string  `json:"cursor"`
 		}
 		harness.Must(t, http.StatusOK, http.MethodGet, api.URL+"/api/v1/sessions?limit=1000&cursor="+cursor, nil).Decode(t, &page)
 		for _, e := range page.Sessions {
