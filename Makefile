@@ -70,7 +70,7 @@ bench: redis ## run the benchmarks on a real Redis
 
 lint: $(LINT) ## run golangci-lint over all modules
 	@failed=; for module in $(MODULES); do echo "lint $$module"; \
-		(cd $$module && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...) || failed=1; done; test -z "$$failed"
+		(cd $$module && $(CURDIR)/$(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...) || failed=1; done; test -z "$$failed"
 
 $(LINT): tools/go.mod tools/go.sum
 	GOWORK=off go -C tools build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
