@@ -29,7 +29,7 @@ server=$!
 command -v redis-cli >/dev/null || wait $server
 missing=0
 while kill -0 $server 2>/dev/null; do
-	sleep 10
+	sleep 3
 	if redis-cli client list | grep -q name=` + lifeline + `; then missing=0; else missing=$((missing+1)); fi
 	if [ $missing -ge 2 ]; then kill -9 $server; fi
 done`

@@ -2,27 +2,30 @@ package redistest_test
 
 import (
 	"context"
-	"strconv"
-	"syscall"
+	"net"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// gone waits until there is no process of that id.
-func gone(t *testing.T, pid string) bool {
+// gone waits until nothing listens at the address of a URL, in a container or not.
+func gone(t *testing.T, url string) bool {
 	t.Helper()
-	id, err := strconv.Atoi(pid)
+	opts, err := redis.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if syscall.Kill(id, 0) != nil {
-			return true
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", opts.Addr)
+		if err != nil {
+			return ctx.Err() == nil
 		}
+		_ = conn.Close()
 		select {
 		case <-ctx.Done():
 			return false
