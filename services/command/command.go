@@ -191,6 +191,10 @@ func (s *Command) serve(ctx context.Context) error {
 	}
 	s.health.Drain()
 	err := app.ShutdownWithTimeout(max(s.cfg.Drain, time.Millisecond))
+	if errors.Is(err, context.DeadlineExceeded) { // the time is up: what is still open is cut off, which is no failure
+		s.log.Warn("stopped with connections still open", "after", s.cfg.Drain)
+		err = nil
+	}
 	_ = s.listener.Close() // Shutdown does not reach a listener that is not served yet
 	if end := <-served; !errors.Is(end, net.ErrClosed) {
 		err = errors.Join(err, end)

@@ -61,6 +61,7 @@ func TestWhileRedisIsAwayCallsEndInTimeAndAreResolvedAfterwards(t *testing.T) {
 type slow struct {
 	name string
 	gate chan struct{}
+	held chan struct{} // if not nil: told of each command that is held
 }
 
 func (s slow) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -82,6 +83,10 @@ func (s slow) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 func (s slow) hold(ctx context.Context, cmd redis.Cmder) {
 	if cmd.Name() == s.name {
 		select {
+		case s.held <- struct{}{}:
+		default:
+		}
+		select {
 		case <-s.gate:
 		case <-ctx.Done():
 		}
@@ -92,18 +97,21 @@ func TestTooManyWaitingCommandsAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	i := start(t, options{cfg: session.Config{Queue: 2, Deadline: time.Minute}})
 	d := i.project()
-	hold := slow{name: "evalsha", gate: make(chan struct{})}
+	hold := slow{name: "evalsha", gate: make(chan struct{}), held: make(chan struct{}, 64)}
 	i.rdb.AddHook(hold)
 
 	var all sync.WaitGroup
 	errs := make(chan error, 10)
-	for n := range 10 {
-		all.Go(func() {
-			_, err := d.try("CreateNode", d.folder(fmt.Sprint(n)), session.Call{})
-			errs <- err
-		})
+	create := func(n int) {
+		_, err := d.try("CreateNode", d.folder(fmt.Sprint(n)), session.Call{})
+		errs <- err
 	}
-	for range 7 { // one is being committed and two wait
+	all.Go(func() { create(0) })
+	<-hold.held // it is being committed; were more there before it, they would be committed with it
+	for n := range 9 {
+		all.Go(func() { create(1 + n) })
+	}
+	for range 7 { // two wait
 		if err := <-errs; !errors.Is(err, session.ErrBusy) {
 			t.Errorf("got %v, want too many", err)
 		}
