@@ -73,8 +73,7 @@ func table(v check.Verdict) string {
 	return text.String()
 }
 
-func TestARunAgainstAWholeSystemPassesAndFlawsInItAreFlagged(t *testing.T) {
-	t.Parallel()
+func TestARunAgainstAWholeSystemPassesAndFlawsInItAreFlagged(t *testing.T) { // alone: the goroutines of its services are counted
 	path := runs(t, nil)
 
 	v := judge(t, history.File(path))
@@ -158,8 +157,7 @@ func flaws() map[string]flaw {
 	}
 }
 
-func TestFaultsFromOutsideStandInTheHistoryAndTheLogsCanComeFromRedis(t *testing.T) {
-	t.Parallel()
+func TestFaultsFromOutsideStandInTheHistoryAndTheLogsCanComeFromRedis(t *testing.T) { // alone: the goroutines of its services are counted
 	var asked []string
 	path := runs(t, func(sys *harness.System, cfg *workload.Config) {
 		cfg.Logs = workload.StreamLogs{Log: eventlog.New(redistest.Client(t, sys.RedisURL), eventlog.Config{})}
