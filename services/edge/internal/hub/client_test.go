@@ -32,6 +32,7 @@ type person struct {
 	seen     []uint64 // versions, in order
 	events   []string
 	own      []string // what it was told about itself
+	knows    [hub.Topics]uint64
 	eventsAt []uint64 // version that each event found
 	ended    bool
 	err      error
@@ -71,18 +72,23 @@ func (p *person) Deliver(version uint64, frame []byte) {
 	p.read()
 }
 
-func (p *person) Event(frame []byte) {
+func (p *person) Event(frame []byte, state hub.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if state.Number > 0 && state.Number <= p.knows[state.Topic] {
+		p.t.Errorf("told %+v after number %d", state, p.knows[state.Topic])
+	}
+	p.knows[state.Topic] = max(p.knows[state.Topic], state.Number)
 	p.events = append(p.events, string(payload(p.t, frame)))
 	p.eventsAt = append(p.eventsAt, p.at.Version)
 }
 
 func (p *person) ID() uuid.UUID { return p.id }
 
-func (p *person) Own(frame []byte) {
+func (p *person) Own(frame []byte, state hub.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.knows[state.Topic] = state.Number
 	p.own = append(p.own, string(payload(p.t, frame)))
 }
 
@@ -240,4 +246,10 @@ func payload(t *testing.T, frame []byte) []byte {
 func wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// latest is what a client that missed something finds when it has been told some states.
+func latest(s *hub.Subscription, told [hub.Topics]uint64) string {
+	frames, _ := s.Latest(told)
+	return string(frames)
 }

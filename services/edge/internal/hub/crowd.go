@@ -121,16 +121,16 @@ func (r *Room) present(e wire.Ephemeral, who wire.Presence) {
 	}
 	r.crowd.who = who
 	frame := r.eventFrame(e)
-	r.presence.Store(&frame)
-	r.broadcast(frame, func(s *Subscription) bool { return s.ticket == 0 })
+	r.presence.Store(&told{frame, who.Seq})
+	r.broadcast(frame, State{Topic: PresenceTopic, Number: who.Seq}, func(s *Subscription) bool { return s.ticket == 0 })
 }
 
 // broadcast hands an event to the clients that match, after the commits that came before it.
-func (r *Room) broadcast(frame texts, to func(*Subscription) bool) {
+func (r *Room) broadcast(frame texts, state State, to func(*Subscription) bool) {
 	r.announce()
 	for _, s := range r.subs {
 		if to(s) {
-			s.client.Event(frame[s.format])
+			s.client.Event(frame[s.format], state)
 		}
 	}
 	r.hub.metrics.events.Inc()
@@ -151,7 +151,7 @@ func (r *Room) greet(counted uint64) {
 	for len(owed) > 0 && owed[0].ticket <= counted {
 		if s := owed[0]; s.index > 0 {
 			s.ticket = 0
-			s.client.Own(r.own(s.client.ID())[s.format])
+			s.client.Own(r.own(s.client.ID())[s.format], State{Topic: PresenceTopic, Number: max(r.crowd.who.Seq, 1)})
 		}
 		owed[0] = nil
 		owed = owed[1:]
@@ -162,7 +162,7 @@ func (r *Room) greet(counted uint64) {
 // own is the newest announcement as that of one client.
 func (r *Room) own(client uuid.UUID) texts {
 	if newest := r.presence.Load(); newest != nil && r.crowd.who.Client == client {
-		return *newest
+		return newest.frame
 	}
 	who := r.crowd.who
 	who.Client = client

@@ -204,29 +204,93 @@ func TestAnAnnouncementThatWasLostComesFromTheStoreAndAnOldOneIsDropped(t *testi
 
 func TestTheNewestAnnouncementWaitsForAClientThatWasBehind(t *testing.T) {
 	counted(t, func(t *testing.T, w *world, r *register, plan uuid.UUID) {
-		ann := w.joins(t, plan, hub.After{})
+		ann, ben := w.joins(t, plan, hub.After{}), w.hears(plan, hub.After{}, hub.EventStream)
 		wait(time.Second)
 		r.tells(hub.News{})
-		if ann.sub.Latest() != nil {
-			t.Errorf("latest is %q before there was anything", ann.sub.Latest())
+		r.tells(hub.News{Who: wire.Presence{Count: 2, Seq: 1}, Counted: 2})
+		behind := ann.knows
+		if text := latest(ann.sub, behind); text != "" {
+			t.Errorf("latest is %q although nothing was missed", text)
 		}
 
 		for n := range uint64(3) {
-			w.announces(plan, wire.Presence{Count: n, Seq: n + 1})
+			w.announces(plan, wire.Presence{Count: n, Seq: n + 2})
 		}
 
-		if latest := string(payload(t, ann.sub.Latest())); !strings.Contains(latest, `"client_count":2,"seq":3`) {
-			t.Errorf("latest is %s", latest)
+		if text := string(payload(t, []byte(latest(ann.sub, behind)))); !strings.Contains(text, `"client_count":2,"seq":4`) {
+			t.Errorf("latest is %s", text)
 		}
-		ben := w.hears(plan, hub.After{}, hub.EventStream)
-		if latest := string(ben.sub.Latest()); !strings.HasPrefix(latest, "event: event\ndata: {") || !strings.Contains(latest, `"seq":3`) {
-			t.Errorf("latest is %s", latest)
+		if text := latest(ben.sub, behind); !strings.HasPrefix(text, "event: event\ndata: {") || !strings.Contains(text, `"seq":4`) {
+			t.Errorf("latest is %s", text)
 		}
 		w.set(func(f *redis) { f.down = true })
 		wait(5 * time.Second)
-		latest := string(ann.sub.Latest())
-		if !strings.Contains(latest, `"stale"`) || !strings.Contains(latest, `"seq":3`) || strings.Count(latest, "\x81") != 2 {
-			t.Errorf("latest is %q, want both frames", latest)
+		text := latest(ann.sub, behind)
+		if !strings.Contains(text, `"stale"`) || !strings.Contains(text, `"seq":4`) || strings.Count(text, "\x81") != 2 {
+			t.Errorf("latest is %q, want both frames", text)
+		}
+	})
+}
+
+func TestWhoMissedTheStatusDoesNotGetTheNewestAnnouncementAgain(t *testing.T) {
+	counted(t, func(t *testing.T, w *world, r *register, plan uuid.UUID) {
+		ann := w.joins(t, plan, hub.After{})
+		wait(time.Second)
+		r.tells(hub.News{})
+		r.tells(hub.News{Who: wire.Presence{Count: 1, Seq: 1}, Counted: 1})
+		w.announces(plan, wire.Presence{Count: 2, Seq: 2})
+		knows := ann.knows
+		w.set(func(f *redis) { f.down = true })
+		wait(5 * time.Second)
+
+		frames, told := ann.sub.Latest(knows)
+
+		if text := string(payload(t, frames)); !strings.Contains(text, `"stale"`) {
+			t.Errorf("latest is %s, want the status alone", text)
+		}
+		if again := latest(ann.sub, told); again != "" {
+			t.Errorf("latest is %q although all of it was sent", again)
+		}
+	})
+}
+
+func TestNobodyHearsOfOthersBeforeOfItself(t *testing.T) {
+	counted(t, func(t *testing.T, w *world, r *register, plan uuid.UUID) {
+		ann := w.joins(t, plan, hub.After{})
+		wait(time.Second)
+		r.tells(hub.News{})
+		w.announces(plan, wire.Presence{Count: 3, Seq: 8}) // of clients elsewhere
+
+		if text := latest(ann.sub, ann.knows); text != "" {
+			t.Errorf("latest is %q before it was told about itself", text)
+		}
+
+		r.tells(hub.News{Event: wire.SessionConnected, Who: wire.Presence{Client: ann.id, Count: 4, Seq: 9}, Counted: 1})
+		ann.told(t, "9", "")
+		if text := latest(ann.sub, ann.knows); text != "" {
+			t.Errorf("latest is %q although that is itself", text)
+		}
+	})
+}
+
+func TestWhoJoinsAfterAnOutageIsNotToldThatItIsOver(t *testing.T) {
+	counted(t, func(t *testing.T, w *world, r *register, plan uuid.UUID) {
+		ann := w.joins(t, plan, hub.After{})
+		wait(time.Second)
+		r.tells(hub.News{})
+		w.set(func(f *redis) { f.down = true })
+		wait(5 * time.Second)
+		w.set(func(f *redis) { f.down = false })
+		wait(5 * time.Second)
+
+		ben := w.joins(t, plan, hub.After{})
+		wait(time.Second)
+
+		if text := latest(ann.sub, [hub.Topics]uint64{}); !strings.Contains(text, `"live"`) {
+			t.Errorf("who missed it finds %q", text)
+		}
+		if text := latest(ben.sub, [hub.Topics]uint64{}); text != "" {
+			t.Errorf("who came later finds %q", text)
 		}
 	})
 }

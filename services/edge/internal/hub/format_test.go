@@ -30,8 +30,8 @@ func (w *world) hears(session uuid.UUID, after hub.After, format hub.Format) *au
 
 func (a *audience) Start(s hub.Start)                    { a.start = s }
 func (a *audience) Deliver(version uint64, frame []byte) { a.frames[version] = string(frame) }
-func (a *audience) Event(frame []byte)                   { a.events = append(a.events, string(frame)) }
-func (a *audience) Own([]byte)                           {}
+func (a *audience) Event(frame []byte, _ hub.State)      { a.events = append(a.events, string(frame)) }
+func (a *audience) Own([]byte, hub.State)                {}
 func (a *audience) ID() uuid.UUID                        { return uuid.Nil }
 func (a *audience) Ended(error)                          {}
 func (a *audience) ring(format hub.Format, v uint64) string {

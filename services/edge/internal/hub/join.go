@@ -43,11 +43,12 @@ type Client interface {
 	// format. Versions ascend, and one call may stand for several versions.
 	Deliver(version uint64, frame []byte)
 	// Event hands over a frame without a version, in the client's format. Only a client that is up to date
-	// may get it; others never do.
-	Event(frame []byte)
+	// may get it; others never do. Who missed a state finds it, or a newer one, in Subscription.Latest; nobody may
+	// be told a state twice, or an older one after it.
+	Event(frame []byte, state State)
 	// Own hands over the announcement of the client's own coming, once, some time after
-	// Start. It must reach the client whether it is up to date or not.
-	Own(frame []byte)
+	// Start: the first state of its topic. It must reach the client whether it is up to date or not.
+	Own(frame []byte, state State)
 	// ID names the client in announcements. It never changes.
 	ID() uuid.UUID
 	// Ended is the last call: nil when the subscription was left, else ErrNoSession,
@@ -65,6 +66,10 @@ type Subscription struct {
 	over  atomic.Bool
 
 	ticket uint64 // not 0: the client was not told about itself; owned by the room's goroutine
+
+	// Fixed when the client starts.
+	counted bool   // it will be told about itself, and about others after that
+	status  uint64 // the newest status by then, which it need not be told
 }
 
 // Leave ends the subscription. The client's Ended follows, unless it has been
@@ -184,6 +189,7 @@ func (r *Room) begin(j *join, at wire.Position, reason Reason) {
 	r.hub.metrics.subscriptions.Inc()
 	r.hub.metrics.joined(j.after, reason)
 	clients := r.enter(j.sub)
+	j.sub.counted, j.sub.status = j.sub.ticket != 0, r.statuses
 	j.sub.client.Start(Start{
 		Sub: j.sub, Ring: r.ring, Position: at, Resumed: j.after.Given && reason == "", Clients: clients, Reason: reason,
 	})

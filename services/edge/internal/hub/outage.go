@@ -75,30 +75,16 @@ func (r *Room) inform(status string) {
 	for format := range formats {
 		frame.add(format, "status", wire.Position{})
 	}
-	r.status.Store(&frame)
+	r.statuses++
+	state := State{Topic: StatusTopic, Number: r.statuses}
+	r.status.Store(&told{frame, state.Number})
 	r.hub.log.Info("session changed its status", "session", r.session, "status", status, "clients", len(r.subs))
 	for _, s := range r.subs {
-		s.client.Event(frame[s.format])
+		s.client.Event(frame[s.format], state)
 	}
 }
 
 func appendStatus(dst []byte, session uuid.UUID, status string) []byte {
 	dst = append(append(dst, `{"type":"status","session_id":"`...), session.String()...)
 	return append(append(append(dst, `","status":"`...), status...), `"}`...)
-}
-
-// Latest are the frames with the room's status and its newest announcement of who is there, in the client's format, for a client
-// that could not take one of them when it was sent; nil if there is neither.
-func (s *Subscription) Latest() []byte {
-	if s.room == nil {
-		return nil
-	}
-	var latest []byte
-	if frame := s.room.status.Load(); frame != nil {
-		latest = frame[s.format]
-	}
-	if frame := s.room.presence.Load(); frame != nil {
-		latest = append(latest[:len(latest):len(latest)], frame[s.format]...)
-	}
-	return latest
 }

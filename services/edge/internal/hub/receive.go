@@ -100,7 +100,7 @@ func (r *Room) receiveEphemeral(payload []byte) {
 		r.receivePresence(e)
 		return
 	}
-	r.broadcast(r.eventFrame(e), func(*Subscription) bool { return true })
+	r.broadcast(r.eventFrame(e), State{}, func(*Subscription) bool { return true })
 }
 
 func (r *Room) receiveDeleted(payload []byte) {

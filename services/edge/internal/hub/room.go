@@ -31,16 +31,16 @@ type Room struct {
 	pending    atomic.Int32 // joins without an answer
 	view       atomic.Pointer[Ring]
 
-	missed int                   // reads of the head that failed in a row; owned by the hub's check
-	status atomic.Pointer[texts] // the frame with the room's status; nil: it was never stale
-
-	presence atomic.Pointer[texts] // the newest announcement; nil: none yet
+	missed   int                  // reads of the head that failed in a row; owned by the hub's check
+	status   atomic.Pointer[told] // nil: it was never stale
+	presence atomic.Pointer[told] // the newest announcement; nil: none yet
 
 	// Owned by the room's goroutine.
 	ring      *Ring // nil until the head is known
 	verified  bool  // the log was read since the room became stale
 	retiring  bool
 	announced uint64
+	statuses  uint64 // number of the newest status
 	subs      []*Subscription
 	readers   [formats]int // subscriptions per format
 	waiting   []*join

@@ -100,11 +100,13 @@ func (s *subscription) Deliver(version uint64, frame []byte) {
 }
 
 // Event implements hub.Client.
-func (s *subscription) Event(frame []byte) { s.connection.conn.Ephemeral(s.slot, frame) }
+func (s *subscription) Event(frame []byte, state hub.State) {
+	s.connection.conn.Ephemeral(s.slot, frame, socket.State(state))
+}
 
 // Own implements hub.Client.
-func (s *subscription) Own(frame []byte) {
-	_ = s.connection.conn.Send(frame) // closing or overflowing: the socket ends the connection itself
+func (s *subscription) Own(frame []byte, state hub.State) {
+	s.connection.conn.Tell(s.slot, frame, socket.State(state))
 }
 
 // ID implements hub.Client.
@@ -149,8 +151,8 @@ type stream struct {
 	sub *hub.Subscription
 }
 
-// Latest implements socket.Stream: of what has no version a room keeps its status.
-func (s *stream) Latest() []byte { return s.sub.Latest() }
+// Latest implements socket.Stream.
+func (s *stream) Latest(told socket.Told) ([]byte, socket.Told) { return s.sub.Latest(told) }
 
 // Refill implements socket.Stream.
 func (s *stream) Refill(c *socket.Conn, slot socket.Slot, after uint64) {

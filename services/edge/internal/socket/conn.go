@@ -121,14 +121,11 @@ func (c *Conn) forward(s *slot, version uint64, frame []byte) bool {
 }
 
 // Ephemeral sends a frame that has no version, if the slot is up to date and the socket takes it now. If not, it
-// returns false, and the slot gets Stream.Latest when it has caught up.
-func (c *Conn) Ephemeral(slot Slot, frame []byte) bool {
+// returns false, and the slot gets what replaces a state from Stream.Latest when it has caught up. Each state is sent
+// to a slot once at most, whichever way is first, and none after a newer one.
+func (c *Conn) Ephemeral(slot Slot, frame []byte, state State) bool {
 	if !c.patient && c.word.acquireIdle() {
-		s := c.at(slot)
-		sent := s != nil && s.mode == live && c.put(frame)
-		if s != nil && !sent {
-			c.word.set(missed(slot.index))
-		}
+		sent := c.tell(slot, frame, state)
 		if !c.word.release() {
 			c.work()
 		}
@@ -136,14 +133,40 @@ func (c *Conn) Ephemeral(slot Slot, frame []byte) bool {
 	}
 	w := c.word.bits.Load()
 	if w&(armed|ended|behind(slot.index)) == 0 {
-		err := c.queue.push(order{job: jobEphemeral, slot: slot, frame: frame}, c.rules.orders/2, c.rules.orderBytes/2)
+		err := c.queue.push(order{job: jobEphemeral, slot: slot, frame: frame, topic: state.Topic, version: state.Number},
+			c.rules.orders/2, c.rules.orderBytes/2)
 		if err == nil {
 			c.mark(control)
 			return true
 		}
 	}
-	c.mark(missed(slot.index))
+	if state.Number > 0 {
+		c.mark(missed(slot.index))
+	}
 	return false
+}
+
+// tell sends an ephemeral frame to a slot unless it knows it.
+func (c *Conn) tell(slot Slot, frame []byte, state State) bool {
+	s := c.at(slot)
+	switch {
+	case s == nil:
+		return false
+	case state.Number > 0 && s.told[state.Topic] >= state.Number:
+		return true
+	case s.mode == live && c.put(frame):
+		s.told[state.Topic] = max(s.told[state.Topic], state.Number)
+		return true
+	}
+	if state.Number > 0 {
+		c.word.set(missed(slot.index))
+	}
+	return false
+}
+
+// Tell queues the frame of a state, which the slot gets whether it is up to date or not. It is for the first of a topic.
+func (c *Conn) Tell(slot Slot, frame []byte, state State) {
+	_ = c.give(order{job: jobTell, slot: slot, frame: frame, topic: state.Topic, version: state.Number})
 }
 
 // Supply answers Stream.Refill: frames are the complete frames of the versions first, first+1, …. The slot reads them,

@@ -16,13 +16,15 @@ const (
 	jobSupply               // the slot gets a backlog; there is no frame
 	jobResync               // the slot changes stream and cursor
 	jobEphemeral            // the frame is sent only if the slot is live; it is never waited for
+	jobTell                 // the slot has been told a state
 )
 
 // order is one entry of the control queue.
 type order struct {
 	job     job
+	topic   uint8
 	slot    Slot
-	version uint64
+	version uint64 // for jobEphemeral and jobTell: the state's number
 	frame   []byte
 	stream  Stream
 	frames  [][]byte
@@ -195,11 +197,12 @@ func (c *Conn) obey(o order) bool {
 		}
 		return true
 	case jobEphemeral:
-		if s != nil && (s.mode != live || !c.put(o.frame)) {
-			s.missed = true
-			c.word.set(missed(o.slot.index))
-		}
+		c.tell(o.slot, o.frame, State{Topic: o.topic, Number: o.version})
 		return true
+	case jobTell:
+		if s == nil {
+			return true
+		}
 	}
 	if len(o.frame) > 0 && !c.put(o.frame) {
 		return false
@@ -212,8 +215,10 @@ func (c *Conn) obey(o order) bool {
 		c.slots[o.slot.index] = slot{stream: o.stream, cursor: o.version, gen: o.slot.gen, mode: late}
 		c.word.set(behind(o.slot.index))
 	case o.job == jobResync && s != nil:
-		*s = slot{stream: o.stream, cursor: o.version, gen: o.slot.gen, mode: late, missed: s.missed}
+		*s = slot{stream: o.stream, cursor: o.version, told: s.told, gen: o.slot.gen, mode: late, missed: s.missed}
 		c.word.set(behind(o.slot.index))
+	case o.job == jobTell:
+		s.told[o.topic] = max(s.told[o.topic], o.version)
 	}
 	return true
 }

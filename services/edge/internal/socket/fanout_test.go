@@ -16,7 +16,7 @@ type room struct {
 	name  string
 	ring  []atomic.Pointer[entry]
 	head  atomic.Uint64
-	state atomic.Pointer[[]byte]
+	state atomic.Pointer[entry]
 
 	mu   sync.Mutex
 	subs map[*socket.Conn]socket.Slot
@@ -55,11 +55,11 @@ func (r *room) Frame(v uint64) []byte {
 	return nil
 }
 
-func (r *room) Latest() []byte {
-	if p := r.state.Load(); p != nil {
-		return *p
+func (r *room) Latest(told socket.Told) ([]byte, socket.Told) {
+	if newest := r.state.Load(); newest != nil && newest.version > told[0] {
+		return newest.frame, socket.Told{newest.version}
 	}
-	return nil
+	return nil, told
 }
 
 func (r *room) Refill(c *socket.Conn, slot socket.Slot, after uint64) {
@@ -116,13 +116,16 @@ func (r *room) commit(size int) {
 
 // tell publishes an ephemeral frame and keeps it as the room's state. It returns how many connections took it.
 func (r *room) tell(text string) int {
-	f := frame.AppendText(nil, []byte(text))
-	r.state.Store(&f)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	newest := &entry{version: 1, frame: frame.AppendText(nil, []byte(text))}
+	if before := r.state.Load(); before != nil {
+		newest.version += before.version
+	}
+	r.state.Store(newest)
 	n := 0
 	for c, slot := range r.subs {
-		if c.Ephemeral(slot, f) {
+		if c.Ephemeral(slot, newest.frame, socket.State{Number: newest.version}) {
 			n++
 		}
 	}

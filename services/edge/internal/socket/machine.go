@@ -21,9 +21,10 @@ type slot struct {
 	stream  Stream
 	backlog [][]byte // frames of the versions cursor+1 and on, from the log
 	cursor  uint64   // the last version of which a byte was accepted
+	told    Told     // the states that were sent
 	gen     uint32
 	mode    mode
-	missed  bool  // an ephemeral frame was not sent
+	missed  bool  // the frame of a state was not sent
 	touched bool  // a frame came from the ring since the last refill
 	falls   uint8 // times it fell off the ring without having been live in between
 	refills uint8 // reads of the log without having been live in between

@@ -72,7 +72,7 @@ func (w *world) judge(got *reading, f []byte) {
 			r.in = false
 		case f[2] == 'r' && r.in && f[3] == r.at+1:
 			r.at++
-		case f[2] == 'e' && r.in && (!r.told || f[3] >= r.state):
+		case f[2] == 'e' && r.in && (!r.told || f[3] > r.state):
 			r.state, r.told = f[3], true
 		default:
 			w.faulty("room %+v got %v", *r, f)
@@ -131,6 +131,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"the mark is cleared after the look", "records.go", "c.word.clear(behind(index))\n\tif int(index) >= len(c.slots) {\n\t\treturn\n\t}", "if int(index) >= len(c.slots) {\n\t\treturn\n\t}\n\tdefer c.word.clear(behind(index))"},
 	{"the generation is not compared", "machine.go", "s.gen == 0 || c.slots[s.index].gen != s.gen", "s.gen == 0"},
 	{"an order is dropped although the socket was full", "control.go", "if done {\n\t\t\tc.queue.drop()", "if done = true; done {\n\t\t\tc.queue.drop()"},
+	{"a state that was told is told again", "conn.go", "s.told[state.Topic] >= state.Number", "s.told[state.Topic] > state.Number"},
 	{"a fan-out writes without the token", "word.go", "return w.bits.CompareAndSwap(0, token)", "return w.bits.Load()&^token == 0"},
 }
 

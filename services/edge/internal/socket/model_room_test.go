@@ -11,6 +11,7 @@ type modelRoom struct {
 	log    [][]byte
 	head   uint64
 	state  []byte
+	states uint64 // number of the state
 	slot   socket.Slot
 	joined bool
 }
@@ -30,7 +31,13 @@ func (r *modelRoom) Frame(v uint64) []byte {
 	return nil
 }
 
-func (r *modelRoom) Latest() []byte { r.w.pause(); return r.state }
+func (r *modelRoom) Latest(told socket.Told) ([]byte, socket.Told) {
+	r.w.pause()
+	if told[1] >= r.states {
+		return nil, told
+	}
+	return r.state, socket.Told{1: r.states}
+}
 
 func (r *modelRoom) Refill(c *socket.Conn, slot socket.Slot, after uint64) {
 	r.w.pause()
@@ -62,9 +69,10 @@ func (r *modelRoom) act(steps int) {
 		case k < 6:
 			r.commit()
 		case k < 8:
-			r.state = modelFrame(4+r.w.rnd.IntN(3), r.id, 'e', i)
+			r.state, r.states = modelFrame(4+r.w.rnd.IntN(3), r.id, 'e', i), uint64(i+1)
+			r.w.pause()
 			if r.joined {
-				r.w.conn.Ephemeral(r.slot, r.state)
+				r.w.conn.Ephemeral(r.slot, r.state, socket.State{Topic: 1, Number: r.states})
 			}
 		default:
 			r.toggle()

@@ -148,7 +148,7 @@ func (c *Conn) askRefill(s *slot, index uint8) {
 	s.stream.Refill(c, Slot{index: index, gen: s.gen}, s.cursor)
 }
 
-// flushMissed sends the room's current state to the slots that missed an ephemeral frame and have caught up.
+// flushMissed sends the room's newest states to the slots that missed one and have caught up.
 func (c *Conn) flushMissed() bool {
 	ok := true
 	for i := range c.slots {
@@ -158,11 +158,13 @@ func (c *Conn) flushMissed() bool {
 		case !ok:
 			c.word.set(missed(uint8(i)))
 		default:
-			f := s.stream.Latest()
-			s.missed = len(f) > 0 && !c.put(f)
-			if ok = !s.missed && len(c.rest) == 0; s.missed {
+			f, told := s.stream.Latest(s.told)
+			if s.missed = len(f) > 0 && !c.put(f); s.missed {
 				c.word.set(missed(uint8(i)))
+			} else {
+				s.told = told
 			}
+			ok = !s.missed && len(c.rest) == 0
 		}
 	}
 	return ok

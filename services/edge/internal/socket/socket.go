@@ -111,13 +111,27 @@ type Stream interface {
 	// Frame returns the complete bytes (WebSocket header and the like included) of a version, nil when it is not in the ring or no
 	// longer. The bytes are shared and never modified.
 	Frame(version uint64) []byte
-	// Latest returns complete frames with the room's current state that has no version (presence, status), nil if
-	// there is none. It is sent to a slot that could not take an ephemeral frame when it was published.
-	Latest() []byte
+	// Latest returns complete frames with the room's states that are newer than told, nil if there is none, and what a slot
+	// that was sent them has been told. They are sent to a slot that could not take the frame of a state when it came.
+	Latest(told Told) ([]byte, Told)
 	// Refill says that the slot stands at after and that after+1 has left the ring. The room reads the log and answers
 	// with Conn.Supply or Conn.Resync. Refill must not take a lock that is held around calls to Conn: it posts and returns.
 	Refill(c *Conn, slot Slot, after uint64)
 }
+
+// Topics is the number of things that a room tells in frames without a version (its status, who is there): in each topic the
+// newest frame replaces those before.
+const Topics = 2
+
+// State says what such a frame tells; of two with the same topic the one with the greater number is newer. Number 0 is for a
+// frame that nothing replaces: who cannot take it goes without.
+type State struct {
+	Topic  uint8
+	Number uint64
+}
+
+// Told holds, by topic, the number of the newest state that a slot was sent.
+type Told [Topics]uint64
 
 // Slot names one subscription of one connection. The zero Slot names none. It is a value: compare it, keep it.
 type Slot struct {

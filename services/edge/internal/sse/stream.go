@@ -105,10 +105,12 @@ func clientID() uuid.UUID {
 func (s *stream) Deliver(version uint64, frame []byte) { s.conn.Deliver(s.slot, version, frame) }
 
 // Event implements hub.Client.
-func (s *stream) Event(frame []byte) { s.conn.Ephemeral(s.slot, frame) }
+func (s *stream) Event(frame []byte, state hub.State) {
+	s.conn.Ephemeral(s.slot, frame, socket.State(state))
+}
 
 // Own implements hub.Client.
-func (s *stream) Own(frame []byte) { _ = s.conn.Send(frame) } // closing or overflowing: the socket ends the connection itself
+func (s *stream) Own(frame []byte, state hub.State) { s.conn.Tell(s.slot, frame, socket.State(state)) }
 
 // ID implements hub.Client.
 func (s *stream) ID() uuid.UUID { return s.id }
@@ -134,7 +136,7 @@ type ring struct {
 func (r *ring) Frame(version uint64) []byte { return r.FrameAs(hub.EventStream, version) }
 
 // Latest implements socket.Stream.
-func (r *ring) Latest() []byte { return r.sub.Latest() }
+func (r *ring) Latest(told socket.Told) ([]byte, socket.Told) { return r.sub.Latest(told) }
 
 // Refill implements socket.Stream.
 func (r *ring) Refill(c *socket.Conn, slot socket.Slot, after uint64) {

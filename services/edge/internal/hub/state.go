@@ -1,0 +1,41 @@
+package hub
+
+// The topics of states.
+const (
+	StatusTopic   uint8 = iota // whether what clients see may be old
+	PresenceTopic              // who is there
+	Topics                     // how many there are
+)
+
+// State says what a frame without a version tells; of two with the same topic the one with the greater number is newer and
+// replaces the other. Number 0 is for a frame that nothing replaces.
+type State struct {
+	Topic  uint8
+	Number uint64
+}
+
+// told is a state as frames.
+type told struct {
+	frame  texts
+	number uint64
+}
+
+// Latest are the frames of the room's states that are newer than what a client was told, by topic, in its format, and what it
+// has been told with them. Nobody is told about others before it was told about itself.
+func (s *Subscription) Latest(since [Topics]uint64) ([]byte, [Topics]uint64) {
+	if s.room == nil {
+		return nil, since
+	}
+	var latest []byte
+	add := func(topic uint8, newest *told, known uint64) {
+		if newest != nil && newest.number > known {
+			latest = append(latest[:len(latest):len(latest)], newest.frame[s.format]...)
+			since[topic] = newest.number
+		}
+	}
+	add(StatusTopic, s.room.status.Load(), max(since[StatusTopic], s.status))
+	if !s.counted || since[PresenceTopic] > 0 {
+		add(PresenceTopic, s.room.presence.Load(), since[PresenceTopic])
+	}
+	return latest, since
+}
