@@ -1,4 +1,5 @@
--- drop removes the entry of a dead edge from a session and announces the sum. Of all who drop the same entry one does.
+-- drop removes the entry of a dead edge from a session and announces the sum. Of all who drop the same entry one does. What comes
+-- late of that edge is not carried out (presence.lua).
 --
 -- KEYS  1 head  2 presence  3 tombstone
 -- ARGV  1 dead edge  2 channel  3 beginning of a session:disconnected message
@@ -11,13 +12,15 @@ if redis.call('HEXISTS', KEYS[1], 'e') == 0 then
 end
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 0 then return {0} end
 local clock = redis.call('TIME')
-local answer = {1, 0, clock[1] * 1000 + math.floor(clock[2] / 1000), 2, 0}
+local time, hour = clock[1] * 1000 + math.floor(clock[2] / 1000), 3600000
+redis.call('HSET', KEYS[2], '#' .. ARGV[1], string.format('%.0f', time + hour))
+local answer = {1, 0, time, 2, 0}
 local entries = redis.call('HGETALL', KEYS[2])
 for i = 1, #entries, 2 do
   local n = tonumber(entries[i + 1])
   if entries[i] == '#' then
     answer[3] = math.max(n + 1, answer[3])
-  else
+  elseif string.sub(entries[i], 1, 1) ~= '#' then
     answer[2] = answer[2] + n
     answer[#answer + 1] = entries[i]
     answer[#answer + 1] = n

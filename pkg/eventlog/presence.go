@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +19,7 @@ type Count struct {
 	Clients int       // that the edge has; 0 removes its entry
 	Client  uuid.UUID // who came or went since it said so last, if that was exactly one; else uuid.Nil
 	Dead    []string  // edges whose entries go in the same step
+	Number  uint64    // about the time in ms, greater than in all that the edge said of the session before; 0: none is given
 }
 
 // Present is how many clients a session has.
@@ -30,14 +32,15 @@ type Present struct {
 	Err     error          // ErrNoSession, ErrTorn or ErrUnavailable
 }
 
-// numberField is the field of a presence hash that holds the number of the newest announcement.
+// numberField is the field of a presence hash that holds the number of the newest announcement. Followed by an edge's id it holds
+// the number of the newest that the edge said.
 const numberField = "#"
 
 // presenceBatch bounds how many sessions go into one pipeline.
 const presenceBatch = 500
 
-// Announce stores what an edge has in sessions and tells their channels where that changes a sum. It is safe to repeat. The
-// edge's lease must have begun before.
+// Announce stores what an edge has in sessions and tells their channels where that changes a sum. It is safe to repeat, and
+// what comes after something with a greater number is not carried out. The edge's lease must have begun before.
 func (l *Log) Announce(ctx context.Context, edge string, counts []Count) []Present {
 	now := time.Now()
 	return l.eachPresence(ctx, presenceScript, len(counts), func(i int) ([]string, []any) {
@@ -47,7 +50,7 @@ func (l *Log) Announce(ctx context.Context, edge string, counts []Count) []Prese
 			who = `"` + c.Client.String() + `"`
 		}
 		args := []any{edge, c.Clients, who, k.channel(),
-			beginning(wire.SessionConnected, c.Session, now), beginning(wire.SessionDisconnected, c.Session, now)}
+			beginning(wire.SessionConnected, c.Session, now), beginning(wire.SessionDisconnected, c.Session, now), c.Number}
 		for _, dead := range c.Dead {
 			args = append(args, dead)
 		}
@@ -132,9 +135,10 @@ func (l *Log) Present(ctx context.Context, sessions []uuid.UUID) ([]Present, err
 			p := Present{Edges: map[string]int{}, Err: classify(cmd.Err())}
 			for edge, text := range cmd.Val() {
 				n, _ := strconv.ParseUint(text, 10, 64) // only scripts write here
-				if edge == numberField {
+				switch {
+				case edge == numberField:
 					p.Seq = n
-				} else {
+				case !strings.HasPrefix(edge, numberField):
 					p.Edges[edge], p.Clients = int(n), p.Clients+int(n)
 				}
 			}

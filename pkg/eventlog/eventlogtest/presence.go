@@ -149,6 +149,68 @@ func (s suite) named(t *testing.T) {
 		"session:disconnected "+client.String()+" 2")
 }
 
+func (s suite) late(t *testing.T) {
+	log, rdb := s.log(t, eventlog.Config{Lease: time.Minute})
+	w := Creates(t, log)
+	ear := listener(t, rdb, w.Session)
+	edge, dead, client := begins(t, log), begins(t, log), uuid.New()
+	now := uint64(time.Now().UnixMilli())
+	says := func(edge string, n int, number uint64, want int, others ...string) {
+		t.Helper()
+		p := log.Announce(t.Context(), edge, []eventlog.Count{{Session: w.Session, Clients: n, Client: client, Number: number, Dead: others}})[0]
+		if p.Err != nil || p.Clients != want {
+			t.Errorf("%d clients by number %d: %+v, want %d", n, number, p, want)
+		}
+	}
+
+	says(edge, 2, now, 2)
+	says(edge, 1, now+2, 1)
+	says(edge, 2, now+3, 2)
+	says(edge, 1, now+1, 2) // late
+	says(edge, 1, now+3, 2) // a repeat
+	says(edge, 0, now+4, 0)
+	says(edge, 2, now+3, 0) // late, and nobody is there
+
+	says(dead, 3, now, 3)
+	says(edge, 1, now+5, 1, dead)
+	says(dead, 4, now+9, 1) // from the grave
+	says(dead, 2, 0, 3)     // without a number it counts
+	log.Drop(t.Context(), dead, []uuid.UUID{w.Session})
+	says(dead, 2, now+10, 1)
+
+	hears(t, ear, w.Session, "session:connected several 2", "session:disconnected "+client.String()+" 1",
+		"session:connected "+client.String()+" 2", "session:disconnected several 0", "session:connected several 3",
+		"session:disconnected several 1", "session:connected several 3", "session:disconnected several 1")
+	present, err := log.Present(t.Context(), []uuid.UUID{w.Session})
+	must(t, err)
+	if p := present[0]; p.Clients != 1 || len(p.Edges) != 1 {
+		t.Errorf("present are %+v", p)
+	}
+}
+
+func (s suite) forgets(t *testing.T) {
+	log, rdb := s.log(t, eventlog.Config{Lease: time.Minute})
+	w := Creates(t, log)
+	old, young, edge := begins(t, log), begins(t, log), begins(t, log)
+	says := func(edge string, n int, at time.Time) {
+		t.Helper()
+		count := eventlog.Count{Session: w.Session, Clients: n, Number: uint64(at.UnixMilli())}
+		must(t, log.Announce(t.Context(), edge, []eventlog.Count{count})[0].Err)
+	}
+	for _, n := range []int{1, 0} {
+		says(old, n, time.Now().Add(-2*time.Hour+time.Duration(1-n)*time.Minute))
+		says(young, n, time.Now().Add(-time.Minute+time.Duration(1-n)*time.Second))
+	}
+
+	says(edge, 1, time.Now())
+
+	fields, err := rdb.HKeys(t.Context(), Key(t, rdb, w.Session, "p")).Result()
+	must(t, err)
+	if slices.Contains(fields, "#"+old) || !slices.Contains(fields, "#"+young) || !slices.Contains(fields, "#"+edge) {
+		t.Errorf("the session keeps %v of %s, %s and %s", fields, old, young, edge)
+	}
+}
+
 func (s suite) replaced(t *testing.T) {
 	log, rdb := s.log(t, eventlog.Config{Lease: time.Minute})
 	w := Creates(t, log)

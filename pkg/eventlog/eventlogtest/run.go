@@ -55,6 +55,8 @@ func Run(t *testing.T, connect func(testing.TB) redis.UniversalClient) {
 		"clients are counted over living edges":                          suite.clients,
 		"a sum that changes is announced once and with the next number":  suite.announced,
 		"an announcement names a client only if it was exactly one":      suite.named,
+		"what an edge says that comes late is not carried out":           suite.late,
+		"what an edge said last is forgotten after an hour":              suite.forgets,
 		"the entries of dead edges go in the same step":                  suite.replaced,
 		"of all who drop a dead edge one announces it":                   suite.dropped,
 		"a lease that ended can be renewed until it is buried":           suite.leases,

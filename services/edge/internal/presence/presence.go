@@ -74,6 +74,7 @@ type Presence struct {
 	dirty  map[*count]struct{} // to be written
 	asked  []*Session          // opened, nothing told yet
 	next   time.Time           // when Run writes again; zero: nothing is due
+	number uint64              // of the newest write
 	ended  bool
 
 	lease // of Run

@@ -81,6 +81,61 @@ func TestOneWhoComesOrGoesAloneIsNamed(t *testing.T) {
 	})
 }
 
+func TestAWriteThatComesAfterItsRepeatAnnouncesNobodyAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStore(plan)
+		e := s.edge(t)
+		defer e.end()
+		room, ann := e.opens(plan), uuid.New()
+		room.Enter(ann)
+		room.enters(1)
+		time.Sleep(time.Second)
+
+		s.set(func() { e.link.slow = true })
+		room.Leave(ann)
+		time.Sleep(1100 * time.Millisecond) // it is given up for lost
+		s.set(func() { e.link.slow = false })
+		time.Sleep(time.Second) // and repeated
+		room.enters(1)
+		time.Sleep(time.Second)
+		e.link.letsGo()
+		time.Sleep(10 * time.Second)
+
+		got := gone(s.announced(plan))
+		if len(got) != 1 || got[0].who.Client != ann || len(s.announced(plan)) != 3 {
+			t.Errorf("announced %+v, want that she went once", s.announced(plan))
+		}
+		s.counts(t, plan, 2, room)
+	})
+}
+
+func TestWhoLeavesWhileItsEdgeIsTakenForDeadIsNotAnnouncedAsOneWhoComes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStore(plan)
+		a, b := s.edge(t), s.edge(t)
+		defer b.end()
+		defer a.end()
+		room, bob, ann := a.opens(plan), b.opens(plan), uuid.New()
+		room.Enter(ann)
+		room.enters(1)
+		bob.enters(1)
+		time.Sleep(20 * time.Second)
+
+		a.isCut(true)
+		time.Sleep(15 * time.Second)
+		room.Leave(ann)
+		a.isCut(false)
+		time.Sleep(10 * time.Second)
+
+		s.counts(t, plan, 2, room, bob)
+		for _, told := range s.announced(plan)[2:] {
+			if told.who.Client == ann {
+				t.Errorf("announced %+v", told)
+			}
+		}
+	})
+}
+
 func TestAnAnnouncementThatTheChannelLosesIsFound(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStore(plan)

@@ -27,10 +27,11 @@ type store struct {
 
 // presences is one session.
 type presences struct {
-	edges map[string]int
-	seq   uint64
-	told  []announcement // all that was published
-	rooms []hub.Counter
+	edges  map[string]int
+	newest map[string]uint64 // number of the newest write, by edge
+	seq    uint64
+	told   []announcement // all that was published
+	rooms  []hub.Counter
 }
 
 type announcement struct {
@@ -41,7 +42,7 @@ type announcement struct {
 func newStore(sessions ...uuid.UUID) *store {
 	s := &store{leases: map[string]time.Time{}, sessions: map[uuid.UUID]*presences{}}
 	for _, id := range sessions {
-		s.sessions[id] = &presences{edges: map[string]int{}}
+		s.sessions[id] = &presences{edges: map[string]int{}, newest: map[string]uint64{}}
 	}
 	return s
 }
@@ -51,6 +52,18 @@ type link struct {
 	*store
 	cut  bool
 	dumb bool // does what it is told, but its answers to writes are lost
+	slow bool // holds writes back until they are let go
+	held []func()
+}
+
+// letsGo lets the writes that were held back reach the store.
+func (l *link) letsGo() {
+	l.set(func() {
+		for _, write := range l.held {
+			write()
+		}
+		l.held = nil
+	})
 }
 
 var errAway = errors.Join(eventlog.ErrUnavailable)
@@ -140,13 +153,33 @@ func (l *link) Announce(ctx context.Context, edge string, counts []eventlog.Coun
 		}
 		return out
 	}
+	if l.slow {
+		l.held = append(l.held, func() { l.announce(edge, counts) })
+		l.mu.Unlock()
+		<-ctx.Done()
+		for i := range out {
+			out[i].Err = errAway
+		}
+		return out
+	}
 	defer l.mu.Unlock()
+	return l.announce(edge, counts)
+}
+
+// announce carries out a write; the caller holds mu.
+func (l *link) announce(edge string, counts []eventlog.Count) []eventlog.Present {
+	out := make([]eventlog.Present, len(counts))
 	for i, c := range counts {
 		p := l.sessions[c.Session]
 		if p == nil {
 			out[i].Err = eventlog.ErrNoSession
 			continue
 		}
+		if c.Number <= p.newest[edge] {
+			out[i] = p.present("")
+			continue
+		}
+		p.newest[edge] = c.Number
 		before, mine := p.total(), p.edges[edge]
 		for _, dead := range c.Dead {
 			delete(p.edges, dead)

@@ -58,6 +58,8 @@ type flight struct {
 	clients int
 	entered uint64
 	since   changes
+	one     uuid.UUID // who came or went, if that is all that the write tells
+	number  uint64    // greater than those of all writes before
 }
 
 // flush writes the counts that are due. What cannot be written stays due.
@@ -91,7 +93,11 @@ func (p *Presence) takeOff(now time.Time) []flight {
 
 // depart begins a write of c; the caller holds mu.
 func (p *Presence) depart(c *count) flight {
-	f := flight{count: c, clients: c.here, entered: c.entered, since: c.since}
+	p.number = max(p.number+1, uint64(time.Now().UnixMilli()))
+	f := flight{count: c, clients: c.here, entered: c.entered, since: c.since, number: p.number}
+	if f.since.came-f.since.went == c.here-c.written {
+		f.one = f.since.one()
+	}
 	c.since, c.flying = changes{}, true
 	return f
 }
@@ -100,7 +106,7 @@ func (p *Presence) depart(c *count) flight {
 func (p *Presence) write(ctx context.Context, flights []flight) bool {
 	counts := make([]eventlog.Count, len(flights))
 	for i, f := range flights {
-		counts[i] = eventlog.Count{Session: f.count.session, Clients: f.clients, Client: f.since.one(), Dead: f.count.dead}
+		counts[i] = eventlog.Count{Session: f.count.session, Clients: f.clients, Client: f.one, Dead: f.count.dead, Number: f.number}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	results := p.store.Announce(ctx, p.edge, counts)
@@ -126,7 +132,7 @@ func (p *Presence) land(f flight, r eventlog.Present) {
 		}
 		news.Who = wire.Presence{Seq: r.Seq, Count: uint64(r.Clients)}
 		if r.Named {
-			news.Who.Client = f.since.one()
+			news.Who.Client = f.one
 		}
 		p.meet(r.Edges)
 	case errors.Is(r.Err, eventlog.ErrNoSession):
