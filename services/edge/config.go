@@ -1,6 +1,9 @@
 package edge
 
 import (
+	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,7 +14,10 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
 
-const defaultRedis = "redis://127.0.0.1:6379/0"
+const (
+	defaultRedis   = "redis://127.0.0.1:6379/0"
+	defaultCommand = "http://127.0.0.1:8080"
+)
 
 // Config is what an operator decides. ReadConfig fills it from the environment; the zero value of a field means its
 // default, except where it says something else.
@@ -19,6 +25,8 @@ type Config struct {
 	Addr      string               // TALUS_ADDR, default ":8081"; port 0 picks one; empty: no listener, for use behind Mount only
 	RedisURL  string               // TALUS_REDIS_URL, default "redis://127.0.0.1:6379/0"
 	HeadCheck time.Duration        // TALUS_HEAD_CHECK, default 1 s: how long a message that Redis lost stays unnoticed in a quiet session
+	Commands  string               // TALUS_COMMAND_URL, where commands that clients send over sockets go, default "http://127.0.0.1:8080"
+	Carrier   http.RoundTripper    // how they get there; nil: over the network
 	Registry  *prometheus.Registry // where metrics go; nil: a registry of its own
 
 	DrainDelay time.Duration // TALUS_DRAIN_DELAY, from "not ready" to the beginning of the drain; zero: none
@@ -39,6 +47,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.RedisURL = or(c.RedisURL, defaultRedis)
+	c.Commands = or(c.Commands, defaultCommand)
 	c.Connections = or(c.Connections, 100_000)
 	c.HeadCheck = or(c.HeadCheck, time.Second)
 	c.Handshake = or(c.Handshake, 10*time.Second)
@@ -54,6 +63,8 @@ func ReadConfig(r *config.Reader) Config {
 		Addr: r.Address("TALUS_ADDR", ":8081", "address to listen on; port 0 picks a free one and prints it"),
 		RedisURL: r.Secret("TALUS_REDIS_URL", "redis URL; default "+defaultRedis,
 			"Redis that keeps the sessions: redis://, rediss://, redis+cluster:// or redis+sentinel://", isRedisURL),
+		Commands: r.Checked("TALUS_COMMAND_URL", def.Commands, "http:// or https:// URL",
+			"command service that carries out what clients send over their sockets", isServiceURL),
 		HeadCheck: r.Duration("TALUS_HEAD_CHECK", def.HeadCheck, 50*time.Millisecond, time.Minute,
 			"how often the heads of quiet sessions are compared with Redis, which finds lost messages"),
 		DrainDelay: r.Duration("TALUS_DRAIN_DELAY", 0, 0, time.Hour, "time at a stop in which load balancers notice that the instance is not ready"),
@@ -100,6 +111,11 @@ func or[T comparable](v, def T) T {
 func isRedisURL(s string) bool {
 	_, err := eventlog.Options(s)
 	return err == nil
+}
+
+func isServiceURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
 }
 
 func isProxies(s string) bool {

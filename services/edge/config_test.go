@@ -22,7 +22,7 @@ func TestTheDefaultsAreThoseOfTheManual(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := edge.Config{
-		Addr: ":8081", RedisURL: "redis://127.0.0.1:6379/0", HeadCheck: time.Second, Drain: 10 * time.Second, Connections: 100_000, Handshake: 10 * time.Second,
+		Addr: ":8081", RedisURL: "redis://127.0.0.1:6379/0", Commands: "http://127.0.0.1:8080", HeadCheck: time.Second, Drain: 10 * time.Second, Connections: 100_000, Handshake: 10 * time.Second,
 		JoinWithin: 30 * time.Second, Joins: 16, JoinRate: 10, MessageRate: 50, MaxMessage: 64 << 10,
 	}
 	if !reflect.DeepEqual(cfg, want) {
@@ -33,7 +33,7 @@ func TestTheDefaultsAreThoseOfTheManual(t *testing.T) {
 func TestSettingsAreReadFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	cfg, err := edge.ConfigFrom(env(map[string]string{
-		"TALUS_ADDR": "127.0.0.1:0", "TALUS_REDIS_URL": "redis://redis:6379/1", "TALUS_ALLOWED_ORIGINS": "https://a.example, https://b.example",
+		"TALUS_ADDR": "127.0.0.1:0", "TALUS_REDIS_URL": "redis://redis:6379/1", "TALUS_COMMAND_URL": "https://command", "TALUS_ALLOWED_ORIGINS": "https://a.example, https://b.example",
 		"TALUS_DRAIN": "3s", "TALUS_DRAIN_DELAY": "2s",
 		"TALUS_TRUSTED_PROXIES": "10.0.0.0/8, ::1", "TALUS_MAX_CONNECTIONS": "50", "TALUS_MAX_CONNECTIONS_PER_IP": "7",
 		"TALUS_HANDSHAKE_TIMEOUT": "4s", "TALUS_JOIN_TIMEOUT": "5s", "TALUS_MAX_JOINS": "4", "TALUS_JOIN_RATE": "6",
@@ -43,7 +43,7 @@ func TestSettingsAreReadFromTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := edge.Config{
-		Addr: "127.0.0.1:0", RedisURL: "redis://redis:6379/1", HeadCheck: time.Second, Drain: 3 * time.Second, DrainDelay: 2 * time.Second,
+		Addr: "127.0.0.1:0", RedisURL: "redis://redis:6379/1", Commands: "https://command", HeadCheck: time.Second, Drain: 3 * time.Second, DrainDelay: 2 * time.Second,
 		Origins: []string{"https://a.example", "https://b.example"}, Proxies: "10.0.0.0/8, ::1", Connections: 50, PerAddress: 7,
 		Handshake: 4 * time.Second, JoinWithin: 5 * time.Second, Joins: 4, JoinRate: 6, MessageRate: 0, MaxMessage: 2048,
 	}

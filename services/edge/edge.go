@@ -15,6 +15,7 @@
 //   - head checks and housekeeping, one per room that has work, one more per room with clients that read old commits
 //     (hub.Hub.Run)
 //   - the lease and the counts (presence.Presence.Run)
+//   - a worker per command that a client sent over its socket, at most 64, while there are some (commands.Service.Run)
 //   - the pool of the Redis client, and Run itself
 package edge
 
@@ -32,6 +33,8 @@ import (
 	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/telemetry"
+	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/commands"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 	"github.com/talus-tally/talus/services/edge/internal/native"
 	"github.com/talus-tally/talus/services/edge/internal/presence"
@@ -47,6 +50,7 @@ type Edge struct {
 	feed     *eventlog.Feed
 	hub      *hub.Hub
 	presence *presence.Presence
+	commands *commands.Service
 	door     *door
 	handler  *native.Handler
 	sockets  *socket.Server
@@ -94,7 +98,11 @@ func (e *Edge) assemble() (err error) {
 	if e.door, err = newDoor(e.cfg, e.registry); err != nil {
 		return err
 	}
-	e.handler = native.New(e.hub, e.door.requests(e.cfg), e.registry, e.log)
+	e.commands = commands.New(commands.Config{
+		URL: e.cfg.Commands, Transport: e.cfg.Carrier,
+		Problem: func(c wire.Code, message string) []byte { return problem(c, c.Status(), message) },
+	}, e.registry)
+	e.handler = native.New(e.hub, e.commands, e.door.requests(e.cfg), e.registry, e.log)
 	e.sockets, err = socket.New(socket.Config{
 		Protocols:    []string{native.Subprotocol},
 		Admit:        e.door.admit,
@@ -126,10 +134,11 @@ func (e *Edge) Ready(ctx context.Context) error { return e.health.Ready(ctx) }
 // way: it stops being ready, sends the clients away and waits for them at most for the drain time, then ends the rooms,
 // the lease, the feed and Redis.
 func (e *Edge) Run(ctx context.Context) error {
-	var feed, rooms, counts, sockets, requests daemon.Task
+	var feed, rooms, counts, work, sockets, requests daemon.Task
 	feed.Start(e.feed.Run)
 	rooms.Start(e.hub.Run)
 	counts.Start(e.presence.Run)
+	work.Start(e.commands.Run)
 	sockets.Start(e.sockets.Run)
 	requests.Start(e.serve)
 	select {
@@ -138,7 +147,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	case <-sockets.Ended():
 	}
 	e.drain(requests.Ended())
-	err := errors.Join(requests.Stop(), sockets.Stop(), rooms.Stop(), counts.Stop(), feed.Stop(), e.rdb.Close())
+	err := errors.Join(requests.Stop(), sockets.Stop(), work.Stop(), rooms.Stop(), counts.Stop(), feed.Stop(), e.rdb.Close())
 	if err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}

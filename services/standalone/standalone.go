@@ -65,6 +65,7 @@ func (s *Standalone) assemble() (err error) {
 	if s.command, err = command.New(cfg.Command, s.log); err != nil {
 		return err
 	}
+	cfg.Edge.Carrier = s.command.Carrier()
 	if s.edge, err = edge.New(cfg.Edge, s.log); err != nil {
 		return err
 	}

@@ -77,6 +77,31 @@ func TestAStopSendsClientsAwayAndEndsWithinTheDrainTime(t *testing.T) {
 	}
 }
 
+func TestACommandOverTheSocketNeedsNoNetwork(t *testing.T) {
+	t.Parallel()
+	i := start(t, map[string]string{"TALUS_COMMAND_URL": "http://127.0.0.1:1"})
+	session, _ := i.creates("Harbour")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	conn := i.joins(ctx, session)
+
+	err := conn.Write(ctx, websocket.MessageText, []byte(`{"type":"command","id":1,"session_id":"`+session+
+		`","command_type":"CreateNode","data":{"blueprint_type_id":"epic","name":"Port"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for {
+		_, frame, err := conn.Read(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.HasPrefix(frame, []byte(`{"type":"result","id":1,"http_status":200,"body":{"success":true,`)) {
+			return
+		}
+	}
+}
+
 func TestSavedProjectsOutliveTheProcessAndUnsavedSessionsDoNot(t *testing.T) {
 	t.Parallel()
 	file := map[string]string{"TALUS_PROJECTS_URL": "sqlite:" + filepath.Join(t.TempDir(), "kept.db")}

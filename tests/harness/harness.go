@@ -10,6 +10,7 @@ package harness
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 	"testing"
@@ -85,7 +86,7 @@ func (s *System) StartCommand(settings map[string]string) *Instance {
 // StartEdge starts one more edge.
 func (s *System) StartEdge(settings map[string]string) *Instance {
 	s.t.Helper()
-	r := s.settings(settings)
+	r := s.settings(s.withCommands(settings))
 	svc, err := edge.New(edge.ReadConfig(r), logger(s.t))
 	return s.run("edge", r, svc, err)
 }
@@ -95,6 +96,19 @@ func (s *System) Command(i int) *Instance { return s.commands[i] }
 
 // Edge is the i-th edge.
 func (s *System) Edge(i int) *Instance { return s.edges[i] }
+
+// withCommands has edges send what clients ask over their sockets to the first command instance, unless settings say where.
+func (s *System) withCommands(settings map[string]string) map[string]string {
+	if len(s.commands) == 0 || settings["TALUS_COMMAND_URL"] != "" {
+		return settings
+	}
+	all := maps.Clone(settings)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all["TALUS_COMMAND_URL"] = s.commands[0].URL
+	return all
+}
 
 func (s *System) settings(extra map[string]string) *config.Reader {
 	values := map[string]string{"TALUS_ADDR": "127.0.0.1:0", "TALUS_REDIS_URL": s.RedisURL}

@@ -40,8 +40,37 @@ func (s *Socket) Send(text string) {
 	}
 }
 
+// Result is the answer to a command that was sent over a socket.
+type Result struct {
+	Status   int `json:"http_status"`
+	Replayed bool
+	Body     struct {
+		Done
+		Graph     json.RawMessage
+		Retryable bool
+		Error     struct{ Code string }
+	}
+}
+
 // Want reads the next frame, presence left aside, and fails the test unless it has that type and id.
 func (s *Socket) Want(kind, id string) Frame {
+	s.t.Helper()
+	f, _ := s.want(kind, id)
+	return f
+}
+
+// Resolves reads the answer to the command with that id.
+func (s *Socket) Resolves(id string) Result {
+	s.t.Helper()
+	_, raw := s.want("result", id)
+	var r Result
+	if err := json.Unmarshal(raw, &r); err != nil {
+		s.t.Fatalf("%v: %s", err, raw)
+	}
+	return r
+}
+
+func (s *Socket) want(kind, id string) (Frame, []byte) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
@@ -60,7 +89,7 @@ func (s *Socket) Want(kind, id string) Frame {
 		if f.Type != kind || f.ID != id {
 			s.t.Fatalf("got %s\nwant %s %s", raw, kind, id)
 		}
-		return f
+		return f, raw
 	}
 }
 

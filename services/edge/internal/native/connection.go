@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/commands"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 	"github.com/talus-tally/talus/services/edge/internal/rate"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
@@ -19,6 +20,8 @@ type connection struct {
 	conn    *socket.Conn
 	id      uuid.UUID   // the client_id
 	budget  rate.Bucket // of joins; of the goroutine that reads
+
+	lane *commands.Lane // nil until the first command; of the goroutine that reads
 
 	mu   sync.Mutex
 	subs []*subscription
@@ -45,10 +48,26 @@ func (c *connection) Message(payload []byte) {
 	case "leave":
 		c.count("leave")
 		c.leave(req)
+	case "command":
+		c.count("command")
+		c.command(req.id, payload)
 	default:
 		c.count("unknown")
-		c.refuse(req.id, problem{wire.InvalidRequest, "type must be join, leave or ping"})
+		c.refuse(req.id, problem{wire.InvalidRequest, "type must be join, leave, command or ping"})
 	}
+}
+
+// command has the command service answer a command.
+func (c *connection) command(id, payload []byte) {
+	request, err := commands.Parse(payload)
+	if err != nil {
+		c.refuse(id, problem{wire.InvalidRequest, err.Error()})
+		return
+	}
+	if c.lane == nil {
+		c.lane = c.handler.commands.Lane()
+	}
+	c.lane.Do(request, func(a commands.Answer) { c.send(appendResult(nil, id, a)) })
 }
 
 func (c *connection) count(kind string) { c.handler.metrics.requests.WithLabelValues(kind).Inc() }

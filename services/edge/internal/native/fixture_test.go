@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/redistest"
 	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/commands"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 	"github.com/talus-tally/talus/services/edge/internal/native"
 	"github.com/talus-tally/talus/services/edge/internal/presence"
@@ -31,7 +34,8 @@ type edge struct {
 
 	handler  *native.Handler
 	endRooms func()
-	refused  chan string // reasons of refusals
+	refused  chan string      // reasons of refusals
+	executes http.HandlerFunc // the command service
 }
 
 // source is the log as rooms read it, without the log's own checks.
@@ -73,7 +77,12 @@ func serveWithin(t *testing.T, limits native.Limits, transport socket.Limits) *e
 		feed = eventlog.NewFeed(rdb, h)
 		return feed
 	}, registry, logger)
-	e.handler = native.New(rooms, limits, registry, logger)
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.executes(w, r) }))
+	t.Cleanup(service.Close)
+	commander := commands.New(commands.Config{URL: service.URL, Problem: func(code wire.Code, message string) []byte {
+		return fmt.Appendf(nil, `{"error":{"code":%q,"message":%q}}`, code, message)
+	}}, registry)
+	e.handler = native.New(rooms, commander, limits, registry, logger)
 	sockets, err := socket.New(socket.Config{Protocols: []string{native.Subprotocol}, MessageLimit: 4096, Limits: transport}, e.handler)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +98,7 @@ func serveWithin(t *testing.T, limits native.Limits, transport socket.Limits) *e
 	e.endRooms = run(rooms.Run)
 	ends := []func(){
 		run(func(context.Context) error { return app.Listener(listener) }),
-		run(sockets.Run), e.endRooms, run(counts.Run), run(feed.Run),
+		run(sockets.Run), run(commander.Run), e.endRooms, run(counts.Run), run(feed.Run),
 	}
 	e.stop = func() {
 		_ = app.Shutdown()

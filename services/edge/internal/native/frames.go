@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/talus-tally/talus/services/edge/internal/commands"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
@@ -56,6 +57,15 @@ func appendLeft(dst, id []byte, session uuid.UUID) []byte {
 }
 
 func appendPong(dst, id []byte) []byte { return append(begin(dst, "pong", id), '}') }
+
+// appendResult appends the answer to a command: status and body are those of REST.
+func appendResult(dst, id []byte, a commands.Answer) []byte {
+	dst = strconv.AppendInt(append(begin(dst, "result", id), `,"http_status":`...), int64(a.Status), 10)
+	if a.Replayed {
+		dst = append(dst, `,"replayed":true`...)
+	}
+	return append(append(append(dst, `,"body":`...), a.Body...), '}')
+}
 
 func appendError(dst, id []byte, p problem) []byte {
 	message, _ := json.Marshal(p.message) // a string always has a JSON form

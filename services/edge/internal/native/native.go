@@ -1,6 +1,6 @@
 // Package native speaks the native WebSocket protocol (api.md, part 8) between
-// connections and rooms: join by URL and by message, leave, ping, errors and close
-// codes.
+// connections and rooms: join by URL and by message, leave, ping, commands, errors and
+// close codes.
 //
 // It promises that every request with an id gets exactly one answer with it, that
 // joined comes before any commit of its session and left after the last one, and
@@ -8,7 +8,8 @@
 // a JSON object. Commits and events pass through it as finished frames; it reads
 // none of them. It keeps no state of a session, and it does not decide who may join.
 //
-// It has no goroutines: it runs on those of the sockets and the rooms.
+// It has no goroutines: it runs on those of the sockets, the rooms and the command
+// service's workers.
 package native
 
 import (
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/commands"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 	"github.com/talus-tally/talus/services/edge/internal/rate"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
@@ -36,6 +38,7 @@ type Hub interface {
 // Handler is the socket.Handler of the native protocol.
 type Handler struct {
 	hub      Hub
+	commands *commands.Service
 	limits   Limits
 	joins    *rate.Limiter // of each connection
 	draining atomic.Bool
@@ -52,9 +55,9 @@ type Limits struct {
 
 // New returns a handler of connections that keep to l. The metrics are registered
 // with reg.
-func New(h Hub, l Limits, reg prometheus.Registerer, log *slog.Logger) *Handler {
+func New(h Hub, c *commands.Service, l Limits, reg prometheus.Registerer, log *slog.Logger) *Handler {
 	l.Sessions = min(l.Sessions, socket.MaxSlots)
-	return &Handler{hub: h, limits: l, joins: rate.New(l.Joins), log: log, metrics: newMetrics(reg)}
+	return &Handler{hub: h, commands: c, limits: l, joins: rate.New(l.Joins), log: log, metrics: newMetrics(reg)}
 }
 
 // Drain refuses every join from now on: the instance is stopping.

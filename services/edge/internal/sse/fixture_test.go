@@ -70,7 +70,7 @@ func serve(t *testing.T, cfg socket.Config) *edge {
 		feed = eventlog.NewFeed(rdb, h)
 		return feed
 	}, e.registry, logger)
-	stop := e.listen(cfg, e.rooms, native.New(e.rooms, native.Limits{Sessions: 3}, e.registry, logger))
+	stop := e.listen(cfg, e.rooms, native.New(e.rooms, nil, native.Limits{Sessions: 3}, e.registry, logger))
 	ends := []func(){run(e.rooms.Run), run(counts.Run), run(feed.Run)}
 	stopped := false
 	e.stop = func() {
