@@ -11,6 +11,7 @@ import (
 type chunk struct {
 	ring   *Ring
 	frames []*frame
+	recs   []wire.Record     // of the frames
 	texts  [formats][][]byte // the frames' bytes, nil for a commit that is too large to send; in the formats asked for
 }
 
@@ -33,7 +34,7 @@ func (r *Room) readChunk(ring *Ring, from uint64) (*chunk, error) {
 		return nil, err
 	}
 	r.hub.metrics.chunks.Inc()
-	c := &chunk{ring: ring}
+	c := &chunk{ring: ring, recs: recs}
 	for _, rec := range recs {
 		f := newFrame(rec)
 		if len(rec.Raw) > r.hub.cfg.LargeRecord {
@@ -100,7 +101,9 @@ func (c *chunk) in(format Format) [][]byte {
 	if c.texts[format] == nil {
 		all := make([][]byte, len(c.frames))
 		for i, f := range c.frames {
-			f.in(format)
+			if f.texts[Native] != nil {
+				f.in(format, c.recs[i])
+			}
 			all[i] = f.texts[format]
 		}
 		c.texts[format] = all

@@ -120,8 +120,9 @@ func (r *Room) present(e wire.Ephemeral, who wire.Presence) {
 		return
 	}
 	r.crowd.who = who
-	frame := r.eventFrame(e)
-	r.presence.Store(&told{frame, who.Seq})
+	in := event(e)
+	frame := r.made(in)
+	r.presence.Store(&told{frame, who.Seq, in})
 	r.broadcast(frame, State{Topic: PresenceTopic, Number: who.Seq}, func(s *Subscription) bool { return s.ticket == 0 })
 }
 
@@ -136,22 +137,13 @@ func (r *Room) broadcast(frame texts, state State, to func(*Subscription) bool) 
 	r.hub.metrics.events.Inc()
 }
 
-// eventFrame is an event in all formats.
-func (r *Room) eventFrame(e wire.Ephemeral) texts {
-	frame := native(e.AppendEventFrame(make([]byte, maxServerHeader, maxServerHeader+len(e.Fields)+192)))
-	for format := range formats {
-		frame.add(format, "event", wire.Position{})
-	}
-	return frame
-}
-
 // greet tells the clients that are counted now about themselves, with the newest count.
 func (r *Room) greet(counted uint64) {
 	owed := r.crowd.owed
 	for len(owed) > 0 && owed[0].ticket <= counted {
 		if s := owed[0]; s.index > 0 {
 			s.ticket = 0
-			s.client.Own(r.own(s.client.ID())[s.format], State{Topic: PresenceTopic, Number: max(r.crowd.who.Seq, 1)})
+			s.client.Own(r.own(s), State{Topic: PresenceTopic, Number: max(r.crowd.who.Seq, 1)})
 		}
 		owed[0] = nil
 		owed = owed[1:]
@@ -160,13 +152,18 @@ func (r *Room) greet(counted uint64) {
 }
 
 // own is the newest announcement as that of one client.
-func (r *Room) own(client uuid.UUID) texts {
+func (r *Room) own(s *Subscription) []byte {
+	client := s.client.ID()
 	if newest := r.presence.Load(); newest != nil && r.crowd.who.Client == client {
-		return newest.frame
+		return newest.frame[s.format]
 	}
 	who := r.crowd.who
 	who.Client = client
-	return r.eventFrame(wire.Ephemeral{
+	return event(wire.Ephemeral{
 		Session: r.session, Name: wire.SessionConnected, Time: time.Now().UnixMilli(), Fields: wire.AppendPresence(nil, who),
-	})
+	})(s.format)
 }
+
+// Clients is how many clients the session has by the newest announcement. It is for the methods of the subscription's own
+// client, but for Ended.
+func (s *Subscription) Clients() int { return int(s.room.crowd.who.Count) }

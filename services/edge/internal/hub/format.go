@@ -4,19 +4,38 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/google/uuid"
+
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/edge/internal/eventstream"
+	"github.com/talus-tally/talus/services/edge/internal/graphevent"
 )
 
-// Format is a wire format. The JSON of a frame is the same in all of them; what stands around it differs.
+// Format is a wire format. In the first two the JSON of a frame is the same; the others have a packet per event.
 type Format uint8
 
 // The formats that rooms write. Native frames are always there, those of the others while somebody reads them.
 const (
-	Native      Format = iota // api.md part 8: a WebSocket message
-	EventStream               // api.md part 9: a server-sent event
+	Native         Format = iota // api.md part 8: a WebSocket message
+	EventStream                  // api.md part 9: a server-sent event
+	Planned                      // api.md part 10: Socket.IO packets, each in a WebSocket message
+	Shipped                      // the same with the names of the other dialect
+	PlannedOffsets               // with the offset of each event of a commit, for connection state recovery
+	ShippedOffsets
 	formats
 )
+
+// dialect is how a Socket.IO format names events.
+func (f Format) dialect() graphevent.Dialect {
+	if f == Shipped || f == ShippedOffsets {
+		return graphevent.Shipped
+	}
+	return graphevent.Planned
+}
+
+// spliced reports whether texts of the format are made from a record, not from the native text. Rings make them of what
+// comes while somebody reads them; who needs older ones is given them from the log.
+func (f Format) spliced() bool { return f >= Planned }
 
 // texts are the bytes of one frame in each format; nil in those that nobody reads.
 type texts [formats][]byte
@@ -27,18 +46,57 @@ const maxServerHeader = 10
 // native returns the texts of a frame whose JSON begins after maxServerHeader spare bytes of b. The buffer is used up.
 func native(b []byte) texts { return texts{Native: framed(b)} }
 
-// add completes the texts by those of f: an event with that name and, if there is a position, with that id.
-func (t *texts) add(f Format, name string, at wire.Position) {
-	if f == Native || t[f] != nil || t[Native] == nil {
-		return
-	}
-	json := unframed(t[Native])
+// streamed is JSON as an event with that name and, if there is a position, with that id.
+func streamed(json []byte, name string, at wire.Position) []byte {
 	var id []byte
 	if !at.IsZero() {
 		var buf [64]byte
 		id = at.Append(buf[:0])
 	}
-	t[f] = eventstream.Append(make([]byte, 0, len(json)+len(id)+len(name)+32), id, name, json)
+	return eventstream.Append(make([]byte, 0, len(json)+len(id)+len(name)+32), id, name, json)
+}
+
+// maker makes one frame in a format.
+type maker func(Format) []byte
+
+// made are the texts of a frame in the formats that somebody reads now.
+func (r *Room) made(in maker) (t texts) {
+	for f := range formats {
+		if r.reads(f) {
+			t[f] = in(f)
+		}
+	}
+	return t
+}
+
+func (r *Room) reads(f Format) bool { return f == Native || r.readers[f] > 0 }
+
+// event makes the frames of an event without a version.
+func event(e wire.Ephemeral) maker {
+	return func(f Format) []byte {
+		if f.spliced() {
+			return graphevent.AppendEphemeral(nil, e, f.dialect())
+		}
+		native := framed(e.AppendEventFrame(make([]byte, maxServerHeader, maxServerHeader+len(e.Fields)+192)))
+		if f == EventStream {
+			return streamed(unframed(native), "event", wire.Position{})
+		}
+		return native
+	}
+}
+
+// status makes the frames that tell the status of a session.
+func status(session uuid.UUID, status string) maker {
+	return func(f Format) []byte {
+		if f.spliced() {
+			return graphevent.AppendStatus(nil, session, status, f.dialect())
+		}
+		native := framed(appendStatus(make([]byte, maxServerHeader, 128), session, status))
+		if f == EventStream {
+			return streamed(unframed(native), "status", wire.Position{})
+		}
+		return native
+	}
 }
 
 // size is what the texts take in bytes.

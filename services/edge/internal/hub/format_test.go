@@ -149,3 +149,52 @@ func TestOldCommitsAreReadInTheFormatOfWhoAsks(t *testing.T) {
 		}
 	})
 }
+
+func TestSocketIOClientsGetAPacketForEachEvent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		formats := []hub.Format{hub.Planned, hub.Shipped, hub.PlannedOffsets, hub.ShippedOffsets}
+		w.commits(plan, 3)
+		native := w.hears(plan, bare(0), hub.Native)
+		var clients []*audience
+		for _, f := range formats {
+			clients = append(clients, w.hears(plan, hub.After{}, f))
+		}
+		w.commits(plan, 2)
+		wait(time.Second)
+		w.send(plan, wire.AppendEphemeral(nil, wire.Ephemeral{Session: plan, Name: wire.CommandFailed}))
+		wait(time.Second)
+
+		for i, c := range clients {
+			name, failed := "graph:node-created", "command:failed"
+			if i%2 == 1 {
+				name, failed = "node-created", "command-executed"
+			}
+			if c.ring(formats[i], 3) != "" || native.ring(formats[i], 3) != "" {
+				t.Error("a commit is written in a format that nobody had read when it came")
+			}
+			if !strings.Contains(c.frames[5], `42/graph,["`+name+`",{`) || c.frames[5] != c.ring(formats[i], 5) {
+				t.Errorf("delivered %q", c.frames[5])
+			}
+			if withOffset := strings.Contains(c.frames[5], plan.String()+"/"); withOffset != (i >= 2) {
+				t.Errorf("format %d: offsets %v", formats[i], withOffset)
+			}
+			if len(c.events) != 1 || !strings.Contains(c.events[0], `42/graph,["`+failed+`",{"session_id":"`+plan.String()) {
+				t.Errorf("events %q", c.events)
+			}
+			var old []string
+			c.sub.Refill(c.start.Ring, 0, func(_ uint64, frames [][]byte) {
+				for _, f := range frames {
+					old = append(old, string(f))
+				}
+			})
+			wait(time.Second)
+			if len(old) != 5 || old[4] != c.frames[5] || !strings.Contains(old[0], `42/graph,["`+name+`",{`) {
+				t.Errorf("the log gave %q", old)
+			}
+		}
+	})
+}

@@ -184,6 +184,7 @@ func (r *Room) begin(j *join, at wire.Position, reason Reason) {
 	j.sub.index = len(r.subs)
 	if r.readers[j.sub.format]++; r.readers[j.sub.format] == 1 {
 		r.ring.open(j.sub.format)
+		r.open(j.sub.format)
 	}
 	r.emptySince.Store(0)
 	r.hub.metrics.subscriptions.Inc()

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/talus-tally/talus/pkg/wire"
 )
 
 // missesAway is how many reads of a room's head must fail in a row before its clients
@@ -70,15 +68,13 @@ func (r *Room) reach(can bool) {
 
 // inform sends the room's status to all clients that are up to date; the others find
 // it when they are.
-func (r *Room) inform(status string) {
-	frame := native(appendStatus(make([]byte, maxServerHeader, 128), r.session, status))
-	for format := range formats {
-		frame.add(format, "status", wire.Position{})
-	}
+func (r *Room) inform(now string) {
+	in := status(r.session, now)
+	frame := r.made(in)
 	r.statuses++
 	state := State{Topic: StatusTopic, Number: r.statuses}
-	r.status.Store(&told{frame, state.Number})
-	r.hub.log.Info("session changed its status", "session", r.session, "status", status, "clients", len(r.subs))
+	r.status.Store(&told{frame, state.Number, in})
+	r.hub.log.Info("session changed its status", "session", r.session, "status", now, "clients", len(r.subs))
 	for _, s := range r.subs {
 		s.client.Event(frame[s.format], state)
 	}

@@ -70,7 +70,7 @@ func (r *Room) append(rec wire.Record, from string) {
 	f := newFrame(rec)
 	for as, readers := range r.readers {
 		if readers > 0 {
-			f.in(Format(as))
+			f.in(Format(as), rec)
 		}
 	}
 	r.ring.append(f)
@@ -100,7 +100,7 @@ func (r *Room) receiveEphemeral(payload []byte) {
 		r.receivePresence(e)
 		return
 	}
-	r.broadcast(r.eventFrame(e), State{}, func(*Subscription) bool { return true })
+	r.broadcast(r.made(event(e)), State{}, func(*Subscription) bool { return true })
 }
 
 func (r *Room) receiveDeleted(payload []byte) {

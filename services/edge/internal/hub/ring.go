@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/graphevent"
 )
 
 const pageFrames = 64
@@ -15,7 +16,8 @@ const pageFrames = 64
 // branch did not survive it begins a new ring; an old one gets no more frames.
 //
 // Each wire format that clients of the room read has its own text of a commit, made
-// once and shared by all of them.
+// once and shared by all of them. A commit that came before the first of them has none
+// in the formats of Socket.IO.
 type Ring struct {
 	base  wire.Position // the state before the first frame
 	head  atomic.Uint64 // version of the newest frame, or of base
@@ -103,13 +105,16 @@ func (g *Ring) append(f *frame) {
 
 // open gives the frames that are there a text in a format that was not read so far.
 func (g *Ring) open(as Format) {
+	if as == Native || as.spliced() {
+		return
+	}
 	for version := g.low.Load(); version <= g.tip.Version; version++ {
 		old := g.at(version)
 		if old == nil {
 			continue
 		}
 		full := *old // readers may hold the old one
-		full.in(as)
+		full.texts[as] = streamed(unframed(old.texts[Native]), "commit", old.at)
 		p, i := g.slot(version)
 		g.pages[p].Load()[i].Store(&full)
 		g.bytes += full.texts.size() - old.texts.size()
@@ -163,6 +168,15 @@ func newFrame(rec wire.Record) *frame {
 	return &frame{at: rec.Position(), prev: rec.Prev, texts: native(rec.AppendCommitFrame(json))}
 }
 
-// in completes the frame by its text in a format. Only who has made the frame, and
-// has not shared it yet, may call it.
-func (f *frame) in(as Format) { f.texts.add(as, "commit", f.at) }
+// in completes the frame by its text in a format. Only who has made the frame of the
+// record, and has not shared it yet, may call it.
+func (f *frame) in(as Format, rec wire.Record) {
+	switch {
+	case f.texts[as] != nil:
+	case as.spliced():
+		offsets := as == PlannedOffsets || as == ShippedOffsets
+		f.texts[as] = graphevent.AppendCommit(nil, rec, as.dialect(), offsets)
+	default:
+		f.texts[as] = streamed(unframed(f.texts[Native]), "commit", f.at)
+	}
+}

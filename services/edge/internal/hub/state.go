@@ -1,5 +1,7 @@
 package hub
 
+import "sync/atomic"
+
 // The topics of states.
 const (
 	StatusTopic   uint8 = iota // whether what clients see may be old
@@ -14,10 +16,22 @@ type State struct {
 	Number uint64
 }
 
-// told is a state as frames.
+// told is a state as frames. It never changes.
 type told struct {
 	frame  texts
 	number uint64
+	in     maker
+}
+
+// open gives the room's states a text in a format that was not read so far.
+func (r *Room) open(as Format) {
+	for _, state := range []*atomic.Pointer[told]{&r.status, &r.presence} {
+		if old := state.Load(); old != nil {
+			full := *old
+			full.frame[as] = old.in(as)
+			state.Store(&full)
+		}
+	}
 }
 
 // Latest are the frames of the room's states that are newer than what a client was told, by topic, in its format, and what it

@@ -43,8 +43,13 @@ const (
 
 // Append adds one unfragmented server frame, header and payload, to dst.
 func Append(dst []byte, op Opcode, payload []byte) []byte {
+	return append(AppendHeader(dst, op, len(payload)), payload...)
+}
+
+// AppendHeader adds the header of an unfragmented server frame whose payload, of n bytes, the caller appends.
+func AppendHeader(dst []byte, op Opcode, n int) []byte {
 	dst = append(dst, final|byte(op))
-	switch n := len(payload); {
+	switch {
 	case n <= 125:
 		dst = append(dst, byte(n))
 	case n <= 0xFFFF:
@@ -54,7 +59,7 @@ func Append(dst []byte, op Opcode, payload []byte) []byte {
 		dst = append(dst, 127)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
 	}
-	return append(dst, payload...)
+	return dst
 }
 
 // AppendText adds payload as one text frame to dst.

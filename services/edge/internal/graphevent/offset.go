@@ -1,0 +1,69 @@
+package graphevent
+
+import (
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/pkg/wire"
+)
+
+// ErrOffset is the error of [ParseOffset].
+var ErrOffset = errors.New("graphevent: not an offset")
+
+// Offset is how far a client has come in a session. Its text is "<session>/<position>" after a whole commit and
+// "<session>/<position>+<n>" after n events, not all, of the commit that follows the position: a connection may end
+// between two events of a commit.
+type Offset struct {
+	Session  uuid.UUID
+	Position wire.Position
+	Events   int
+}
+
+// Append appends the text of the offset.
+func (o Offset) Append(dst []byte) []byte {
+	dst = o.Position.Append(append(append(dst, o.Session.String()...), '/'))
+	if o.Events > 0 {
+		dst = strconv.AppendInt(append(dst, '+'), int64(o.Events), 10)
+	}
+	return dst
+}
+
+// ParseOffset is the inverse of Append. The error is ErrOffset.
+func ParseOffset(text string) (Offset, error) {
+	session, rest, _ := strings.Cut(text, "/")
+	position, events, partly := strings.Cut(rest, "+")
+	var o Offset
+	var err error
+	if o.Session, err = uuid.Parse(session); err != nil || len(session) != 36 {
+		return Offset{}, ErrOffset
+	}
+	if o.Position, err = wire.ParsePosition(position); err != nil {
+		return Offset{}, ErrOffset
+	}
+	if partly {
+		o.Events, err = strconv.Atoi(events)
+		if err != nil || o.Events < 1 || strconv.Itoa(o.Events) != events {
+			return Offset{}, ErrOffset
+		}
+	}
+	return o, nil
+}
+
+// After is what follows the first n events of a commit's frame.
+func After(text []byte, n int) []byte {
+	for ; n > 0 && len(text) > 1; n-- {
+		header, payload := 2, uint64(text[1])
+		switch text[1] {
+		case 126:
+			header, payload = 4, uint64(binary.BigEndian.Uint16(text[2:]))
+		case 127:
+			header, payload = 10, binary.BigEndian.Uint64(text[2:])
+		}
+		text = text[min(uint64(len(text)), uint64(header)+payload):]
+	}
+	return text
+}
