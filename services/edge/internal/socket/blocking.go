@@ -17,10 +17,10 @@ type blocking struct {
 
 // converse opens a connection on a socket of any kind and returns when it is over. Input comes from in, which knows
 // the bytes that came with the upgrade request.
-func (s *Server) converse(nc net.Conn, in io.Reader, o Opening, k kind) {
+func (s *Server) converse(nc net.Conn, in io.Reader, o Opening, k *Kind) {
 	b := &blocking{todo: make(chan struct{}, 1)}
-	s.prepare(&b.Conn, k, pipe{nc, s.cfg.StallAfter, b.todo}, true, o.Address)
-	b.client = k.handler.Open(&b.Conn, o)
+	s.prepare(&b.Conn, k, pipe{nc, s.cfg.StallAfter, b.todo}, patient, o.Address)
+	b.client = k.Handler.Open(&b.Conn, o)
 	s.registry.publish(&b.Conn)
 
 	written := make(chan struct{})
@@ -49,8 +49,12 @@ func (b *blocking) read(in io.Reader) {
 // write does the connection's work until it is over.
 func (b *blocking) write() {
 	for range b.todo {
-		for b.pass(); !b.settled(); {
-			b.pass()
+		c := &b.Conn
+		if b.word.has(lent) {
+			c = b.borrower.Load()
+		}
+		for c.pass(); !c.settled(); {
+			c.pass()
 		}
 		if b.word.has(dead) {
 			return
@@ -88,13 +92,24 @@ func (p pipe) within(write func() (int, error)) (int, error) {
 	return n, err
 }
 
-func (p pipe) shutWrite() {
+func (p pipe) resume() bool { return true }
+func (p pipe) flush()       {}
+
+func (p pipe) shutWrite() bool {
 	if half, ok := p.nc.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
+	return true
 }
 
-func (p pipe) end() { _ = p.nc.Close() }
+// end closes the socket and lets the writer see it.
+func (p pipe) end() {
+	_ = p.nc.Close()
+	select {
+	case p.todo <- struct{}{}:
+	default:
+	}
+}
 
 // hand gives the token to the writer.
 func (p pipe) hand(*Conn) { p.todo <- struct{}{} }

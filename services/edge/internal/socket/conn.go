@@ -22,10 +22,12 @@ const (
 type output interface {
 	write(p []byte) (int, error)
 	writev(ps [][]byte) (int, error)
-	shutWrite()
-	end()       // the machine will not use the socket again; whoever reads it closes it
-	hand(*Conn) // work remains after a bounded pass: a worker takes the connection over, token and all
-	interrupt() // by anybody: a write that waits must return
+	resume() bool    // the socket takes bytes again; false: leave it to the worker that hand finds
+	flush()          // a pass is over
+	shutWrite() bool // the last byte was written; true: the peer may want to answer
+	end()            // the machine will not use the socket again; whoever reads it closes it
+	hand(*Conn)      // work remains after a bounded pass: a worker takes the connection over, token and all
+	interrupt()      // by anybody: a write that waits must return
 }
 
 // Conn is one connection. All methods may be called by any goroutine at any time, also after the end of the
@@ -35,12 +37,10 @@ type Conn struct {
 	queue queue
 
 	// Fixed before the connection is published.
-	rules   *rules
-	out     output
-	client  Client
-	framing Framing
-	patient bool // out may block: only workers may touch it
-	mute    bool // the peer is not listened to
+	rules  *rules
+	out    output
+	client Client
+	kind   *Kind
 
 	// Under the token.
 	rest     []byte // the unsent end of exactly one frame (or of one order's frames)
@@ -52,6 +52,8 @@ type Conn struct {
 	shut     bool  // the close frame is out: nothing is written any more
 
 	deaf bool // input is ignored, as a violation or a close frame was seen; of the goroutine that reads
+
+	borrower atomic.Pointer[Conn] // who speaks through the socket, or is about to; set once, by Lend
 
 	// Times in ticks of the server's clock.
 	moved   atomic.Uint32 // the socket accepted bytes, or began to be full
@@ -96,7 +98,7 @@ func (c *Conn) Detach(slot Slot, last []byte) {
 // Deliver says that version is in the ring of the slot's stream now, and passes its frame so that a connection that
 // keeps up is written to directly. The caller calls it with ascending versions. An old slot is ignored.
 func (c *Conn) Deliver(slot Slot, version uint64, frame []byte) {
-	if c.patient || !c.word.acquireIdle() {
+	if !c.word.acquireIdle() {
 		c.mark(behind(slot.index))
 		return
 	}
@@ -124,7 +126,7 @@ func (c *Conn) forward(s *slot, version uint64, frame []byte) bool {
 // returns false, and the slot gets what replaces a state from Stream.Latest when it has caught up. Each state is sent
 // to a slot once at most, whichever way is first, and none after a newer one.
 func (c *Conn) Ephemeral(slot Slot, frame []byte, state State) bool {
-	if !c.patient && c.word.acquireIdle() {
+	if c.word.acquireIdle() {
 		sent := c.tell(slot, frame, state)
 		if !c.word.release() {
 			c.work()
@@ -184,6 +186,9 @@ func (c *Conn) Resync(slot Slot, s Stream, head uint64, frame []byte) {
 // Send queues complete control frames (an answer, an error, a status); they go before records and between frames.
 // Errors: ErrClosed, ErrOverflow (the connection is then closed).
 func (c *Conn) Send(frame []byte) error {
+	if to := c.borrower.Load(); to != nil {
+		return to.Send(frame)
+	}
 	if c.word.has(ended) {
 		return ErrClosed
 	}
@@ -207,7 +212,17 @@ func (c *Conn) close(e closure) {
 	if c.queue.end(e) || e.hurry {
 		c.mark(closing | ended)
 	}
+	if to := c.borrower.Load(); to != nil {
+		to.close(e)
+	}
 }
+
+// Fail ends the connection now, whatever is unsent, without a close frame. The first call, of this or of Close, decides the
+// cause.
+func (c *Conn) Fail(cause error) { c.fail(0, cause) }
+
+// Ended says whether the end of the connection was asked for: what its peer says does not count any more.
+func (c *Conn) Ended() bool { return c.word.has(ended) }
 
 // fail ends the connection now. A code other than 0 is sent if the stream stands between two frames and the socket
 // takes it.
@@ -215,6 +230,9 @@ func (c *Conn) fail(code int, cause error) {
 	c.queue.end(closure{code: code, cause: cause, since: c.rules.clock.Load()})
 	c.mark(abort | ended)
 	c.out.interrupt()
+	if to := c.borrower.Load(); to != nil {
+		to.fail(code, cause)
+	}
 }
 
 func (c *Conn) overflow() {
@@ -242,10 +260,15 @@ func (c *Conn) mark(bits uint64) {
 
 // work is done by who holds the token: one bounded pass, and what then remains goes to a worker, token and all.
 func (c *Conn) work() {
-	if c.patient {
+	if c.word.has(patient) {
 		c.out.hand(c)
 		return
 	}
+	c.act()
+}
+
+// act is work by a goroutine that may be kept for one pass.
+func (c *Conn) act() {
 	if c.pass(); !c.settled() {
 		c.out.hand(c)
 	}
@@ -259,5 +282,5 @@ func (c *Conn) drained() {
 	}
 }
 
-// settled gives the token up if there is nothing left to do. It is also true when the connection is over.
-func (c *Conn) settled() bool { return c.word.has(dead) || c.word.release() }
+// settled gives the token up if there is nothing left to do. It is also true when the connection is over, or lent.
+func (c *Conn) settled() bool { return c.word.has(dead|lent) || c.word.release() }

@@ -17,6 +17,7 @@ const (
 	jobResync               // the slot changes stream and cursor
 	jobEphemeral            // the frame is sent only if the slot is live; it is never waited for
 	jobTell                 // the slot has been told a state
+	jobLend                 // the last: the socket goes to the borrower; there is no frame
 )
 
 // order is one entry of the control queue.
@@ -171,7 +172,7 @@ func (c *Conn) flushControl() bool {
 		if done {
 			c.queue.drop()
 		}
-		if !done || len(c.rest) > 0 || c.word.has(abort) {
+		if !done || len(c.rest) > 0 || c.word.has(abort|lent) {
 			c.word.set(control)
 			return false
 		}
@@ -191,6 +192,9 @@ func (c *Conn) obey(o order) bool {
 		if !c.begun {
 			return true
 		}
+	case jobLend:
+		c.lend()
+		return true
 	case jobSupply:
 		if s != nil && s.mode == refill {
 			c.supply(s, o)

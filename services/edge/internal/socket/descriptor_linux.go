@@ -21,7 +21,7 @@ type descriptor struct {
 
 // adopt moves a TCP connection from the runtime's care into a poller's: a duplicate of the descriptor stays, and all
 // that belongs to the original is let go. It returns false, with nothing changed, if the descriptor cannot be had.
-func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening, k kind) bool {
+func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening, k *Kind) bool {
 	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return false
@@ -37,8 +37,8 @@ func (s *Server) adopt(tcp *net.TCPConn, in io.Reader, o Opening, k kind) bool {
 	}
 
 	d := &descriptor{poller: s.pollers[fd%len(s.pollers)], fd: int32(fd)}
-	s.prepare(&d.Conn, k, d, false, o.Address)
-	d.client = k.handler.Open(&d.Conn, o)
+	s.prepare(&d.Conn, k, d, 0, o.Address)
+	d.client = k.Handler.Open(&d.Conn, o)
 	d.receive(early)
 	s.registry.publish(&d.Conn)
 	if err := d.poller.watch(fd, place{d.index, d.gen}, edges); err != nil {
@@ -98,10 +98,16 @@ func (d *descriptor) writev(ps [][]byte) (int, error) {
 	}
 }
 
-func (d *descriptor) shutWrite() { _ = unix.Shutdown(int(d.fd), unix.SHUT_WR) }
+func (d *descriptor) resume() bool { return true }
+func (d *descriptor) flush()       {}
+
+func (d *descriptor) shutWrite() bool {
+	_ = unix.Shutdown(int(d.fd), unix.SHUT_WR)
+	return true
+}
 
 func (d *descriptor) end() { d.poller.mourn(&d.Conn) }
 
-func (d *descriptor) hand(c *Conn) { d.rules.line.hand(c) }
+func (d *descriptor) hand(c *Conn) { c.rules.line.hand(c) }
 
 func (d *descriptor) interrupt() {}

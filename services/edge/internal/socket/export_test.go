@@ -24,7 +24,13 @@ func (k kernel) writev(ps [][]byte) (int, error) {
 	return k.Write(all), nil
 }
 
-func (k kernel) shutWrite() { k.ShutWrite() }
+func (k kernel) resume() bool { return true }
+func (k kernel) flush()       {}
+
+func (k kernel) shutWrite() bool {
+	k.ShutWrite()
+	return true
+}
 func (k kernel) end()       { k.End() }
 func (k kernel) interrupt() {}
 
@@ -36,12 +42,12 @@ func NewMachine(k Kernel, hand, linger func(*Conn), passBytes int) *Conn {
 		messageLimit: 1 << 20, orders: 1000, orderBytes: 1 << 20, backlogBytes: 1 << 20,
 		passBytes: passBytes, passFrames: 1024, falls: 255, refills: 255, linger: linger,
 	}
-	return &Conn{framing: webSocket{}, begun: true, rules: r, out: kernel{k, hand}}
+	return &Conn{kind: &Kind{Framing: webSocket{}}, begun: true, rules: r, out: kernel{k, hand}}
 }
 
 // Take opens a hijacked connection on nc and returns when it is over.
 func (s *Server) Take(nc net.Conn, f Framing, h Handler) {
-	s.accept(nc, Opening{}, kind{framing: f, handler: h, mute: true})
+	s.accept(nc, Opening{}, &Kind{Framing: f, Handler: h, mute: true})
 }
 
 // Drained is the kernel's writability event.

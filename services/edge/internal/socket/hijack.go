@@ -18,11 +18,15 @@ type Framing interface {
 	AppendClose(dst []byte, begun bool, code int, reason string) []byte
 }
 
-// kind is what sets some connections apart from others.
-type kind struct {
-	framing Framing
-	handler Handler
-	mute    bool // the peer says nothing: its input is ignored, it answers no beat, and it has not been answered yet
+// Kind is what the connections of one endpoint have in common. It is not changed while connections of it are open.
+type Kind struct {
+	Framing      Framing // nil: that of RFC 6455
+	Handler      Handler
+	MessageLimit int  // the largest message of a client in bytes; 0: Config.MessageLimit
+	Binary       bool // binary messages are understood: the Clients are BinaryClients
+	Guest        bool // does not count against Limits: whom it belongs to is counted
+
+	mute bool // the peer says nothing: its input is ignored, it answers no beat, and it has not been answered yet
 }
 
 // webSocket is the framing of RFC 6455.
@@ -44,7 +48,7 @@ func (s *Server) Hijack(c *fiber.Ctx, f Framing, h Handler) error {
 		return err
 	}
 	c.Context().HijackSetNoResponse(true)
-	c.Context().Hijack(func(nc net.Conn) { s.accept(nc, o, kind{framing: f, handler: h, mute: true}) })
+	c.Context().Hijack(func(nc net.Conn) { s.accept(nc, o, &Kind{Framing: f, Handler: h, mute: true}) })
 	return nil
 }
 
@@ -55,14 +59,31 @@ func (s *Server) admit(c *fiber.Ctx) (Opening, error) {
 			return Opening{}, err
 		}
 	}
+	o, err := s.Opening(c)
+	if err != nil {
+		return o, err
+	}
+	return o, s.seat(c, o)
+}
+
+// seat says whether there is room for a connection.
+func (s *Server) seat(c *fiber.Ctx, o Opening) error {
+	if no := s.registry.refusal(householdOf(o.Address)); no != "" {
+		s.cfg.Limits.refused(no)
+		return no.Answer(c)
+	}
+	return nil
+}
+
+// Opening is what is known of a request. The error is 400 for a malformed query.
+func (s *Server) Opening(c *fiber.Ctx) (Opening, error) {
 	query, err := url.ParseQuery(string(c.Context().URI().QueryString()))
 	if err != nil {
 		return Opening{}, fiber.NewError(fiber.StatusBadRequest, "malformed query")
 	}
 	o := Opening{Address: s.cfg.Address(c), Query: query}
-	if no := s.registry.refusal(householdOf(o.Address)); no != "" {
-		s.cfg.Limits.refused(no)
-		return Opening{}, no.answer(c)
+	if tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr); ok {
+		o.Remote = tcp.AddrPort()
 	}
 	return o, nil
 }

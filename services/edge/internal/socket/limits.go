@@ -45,8 +45,8 @@ func (l Limits) refused(r Refusal) {
 	}
 }
 
-// answer is the refusal of an upgrade request.
-func (r Refusal) answer(c *fiber.Ctx) error {
+// Answer is the refusal of a request, with the header that says when to come back.
+func (r Refusal) Answer(c *fiber.Ctx) error {
 	switch r {
 	case Crowded:
 		c.Set(fiber.HeaderRetryAfter, "10")
@@ -93,8 +93,9 @@ func peerAddress(c *fiber.Ctx) netip.Addr {
 	return netip.Addr{}
 }
 
-// afford reports whether the connection may send one more message or ping; if not, it is closed.
-func (c *Conn) afford() bool {
+// Afford reports whether the peer may send one more message or ping; if not, the connection is closed. Only the goroutine
+// that reads may call it.
+func (c *Conn) Afford() bool {
 	if c.rules.pace.Take(&c.budget) {
 		return true
 	}

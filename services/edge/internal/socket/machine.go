@@ -43,16 +43,28 @@ func (c *Conn) at(s Slot) *slot {
 func (c *Conn) pass() {
 	w := c.word.bits.Load()
 	switch {
-	case w&dead != 0:
+	case w&(dead|lent) != 0:
 		return
 	case w&abort != 0:
 		c.finish()
 		return
 	case w&writable != 0:
 		c.word.clear(writable | armed)
+		if !c.out.resume() {
+			c.word.set(writable)
+			return
+		}
 	case w&armed != 0:
 		return
 	}
+	c.speak()
+	if !c.word.has(dead | lent) {
+		c.out.flush()
+	}
+}
+
+// speak writes what there is to write, as long as the socket takes it.
+func (c *Conn) speak() {
 	if !c.flushRest() {
 		return
 	}
@@ -155,7 +167,7 @@ func (c *Conn) flushClose() {
 		return
 	}
 	var buf [frame.MaxControl + 2]byte
-	c.quitting = c.put(c.framing.AppendClose(buf[:0], c.begun, e.code, e.reason))
+	c.quitting = c.put(c.kind.Framing.AppendClose(buf[:0], c.begun, e.code, e.reason))
 	switch {
 	case c.quitting && len(c.rest) == 0:
 		c.leave()
@@ -182,8 +194,11 @@ func (c *Conn) lagging() bool {
 func (c *Conn) leave() {
 	c.shut = true
 	c.slots = nil
-	c.out.shutWrite()
-	c.rules.linger(c)
+	if c.out.shutWrite() {
+		c.rules.linger(c)
+	} else {
+		c.word.set(abort)
+	}
 	c.hush()
 }
 
@@ -200,8 +215,13 @@ func (c *Conn) hush() {
 func (c *Conn) finish() {
 	e, ok := c.queue.ending()
 	if ok && e.code != 0 && !c.quitting && len(c.rest) == 0 {
-		_, _ = c.out.write(c.framing.AppendClose(nil, c.begun, e.code, e.reason))
+		_, _ = c.out.write(c.kind.Framing.AppendClose(nil, c.begun, e.code, e.reason))
 	}
+	c.retire()
+}
+
+// retire lets go of the socket.
+func (c *Conn) retire() {
 	c.rest, c.slots = nil, nil
 	c.queue.discard()
 	c.word.set(dead)

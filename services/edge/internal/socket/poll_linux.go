@@ -169,7 +169,7 @@ func (p *poller) event(c *Conn, mask uint32) {
 		return
 	}
 	if mask&unix.EPOLLOUT != 0 {
-		c.drained()
+		c.speaker().drained()
 	}
 	if mask&^unix.EPOLLOUT != 0 {
 		p.read(d)

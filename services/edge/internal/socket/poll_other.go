@@ -16,4 +16,4 @@ func (*poller) run() error { return nil }
 
 func (*poller) stop() {}
 
-func (*Server) adopt(*net.TCPConn, io.Reader, Opening, kind) bool { return false }
+func (*Server) adopt(*net.TCPConn, io.Reader, Opening, *Kind) bool { return false }

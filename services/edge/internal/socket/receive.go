@@ -25,13 +25,18 @@ func (r *readers) put(x *frame.Reader) {
 // receive takes bytes of the peer. It changes data. Only the goroutine that reads the connection calls it.
 func (c *Conn) receive(data []byte) {
 	c.heard.Store(c.rules.clock.Load())
-	if c.mute || c.deaf || len(data) == 0 {
+	if c.kind.mute || c.deaf || len(data) == 0 {
 		return
 	}
 	if c.reader == nil {
 		c.reader = c.rules.readers.get()
+		c.reader.Binary = c.kind.Binary
 	}
-	if err := c.reader.Feed(data, c.rules.messageLimit, (*sink)(c)); err != nil {
+	limit := c.rules.messageLimit
+	if c.kind.MessageLimit > 0 {
+		limit = c.kind.MessageLimit
+	}
+	if err := c.reader.Feed(data, limit, (*sink)(c)); err != nil {
 		c.deaf = true
 		c.refuse(err)
 	}
@@ -58,16 +63,32 @@ type sink Conn
 
 // Text implements frame.Sink.
 func (s *sink) Text(payload []byte) {
-	c := (*Conn)(s)
-	if !c.word.has(ended) && c.afford() {
+	if c := (*Conn)(s); c.listens() {
 		c.rules.count.messages.Add(1)
 		c.client.Message(payload)
 	}
 }
 
+// Binary implements frame.Sink.
+func (s *sink) Binary(payload []byte) {
+	c := (*Conn)(s)
+	if client, ok := c.client.(BinaryClient); ok && c.listens() {
+		c.rules.count.messages.Add(1)
+		client.Binary(payload)
+	}
+}
+
+// listens says whether the next message counts.
+func (c *Conn) listens() bool {
+	if to := c.borrower.Load(); to != nil && to.word.has(ended) {
+		return false
+	}
+	return !c.word.has(ended) && c.Afford()
+}
+
 // Ping implements frame.Sink: it is answered.
 func (s *sink) Ping(payload []byte) {
-	if c := (*Conn)(s); !c.word.has(ended) && c.afford() {
+	if c := (*Conn)(s); c.listens() {
 		_ = c.Send(frame.Append(nil, frame.Pong, payload))
 	}
 }

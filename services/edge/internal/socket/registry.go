@@ -15,6 +15,7 @@ type registry struct {
 	gens   []uint32
 	free   []uint32
 	open   int               // from reserve until done
+	seats  int               // the same without those that are not counted
 	houses map[household]int // the same by client address, while that is bounded
 	quit   func() closure    // set when no connection is accepted any more
 	empty  chan struct{}     // closed when quit is set and open is 0
@@ -35,7 +36,7 @@ func (r *registry) judge(from household) Refusal {
 	switch l := r.limits; {
 	case r.quit != nil:
 		return Draining
-	case l.Connections > 0 && r.open >= l.Connections:
+	case l.Connections > 0 && r.seats >= l.Connections:
 		return Full
 	case l.PerAddress > 0 && r.houses[from] >= l.PerAddress:
 		return Crowded
@@ -46,16 +47,20 @@ func (r *registry) judge(from household) Refusal {
 
 // reserve counts a connection that is about to open, unless it is refused; then quit is how it ends if the server is
 // closing.
-func (r *registry) reserve(from household) (no Refusal, quit closure) {
+func (r *registry) reserve(from household, k *Kind) (no Refusal, quit closure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if no = r.judge(from); no != "" {
+	if no = r.judge(from); no != "" && (!k.Guest || r.quit != nil) {
 		if r.quit != nil {
 			quit = r.quit()
 		}
 		return no, quit
 	}
 	r.open++
+	if k.Guest {
+		return "", closure{}
+	}
+	r.seats++
 	if r.limits.PerAddress > 0 {
 		r.houses[from]++
 	}
@@ -100,16 +105,24 @@ func (r *registry) over(c *Conn) {
 	}
 	e, _ := c.queue.ending()
 	c.client.Closed(e.cause)
-	c.rules.count.closed.Add(1)
-	r.done(c.house)
+	if !c.kind.Guest {
+		c.rules.count.closed.Add(1)
+	}
+	r.done(c.house, c.kind)
+	if to := c.borrower.Load(); to != nil && to.speaksThrough(c) {
+		r.over(to)
+	}
 }
 
 // done uncounts a connection: its Client knows that it is over.
-func (r *registry) done(from household) {
+func (r *registry) done(from household, k *Kind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open--
-	if r.limits.PerAddress > 0 {
+	if !k.Guest {
+		r.seats--
+	}
+	if r.limits.PerAddress > 0 && !k.Guest {
 		if r.houses[from]--; r.houses[from] <= 0 {
 			delete(r.houses, from)
 		}

@@ -36,6 +36,10 @@ type Config struct {
 	PongWithin time.Duration
 	// StallAfter is how long a peer may take no byte while some are pending. Default 10 s.
 	StallAfter time.Duration
+	// VisitEvery is how long a Keeper may have to wait for its next visit. Default: what the other durations need.
+	VisitEvery time.Duration
+	// CollectWithin is how long the close of a connection without a socket waits to be fetched. Default 30 s.
+	CollectWithin time.Duration
 	// Linger is how long the socket stays open after the close frame for the peer's answer. Default 1 s.
 	Linger time.Duration
 	// BacklogBytes is how much of the log a slot may hold on to while it catches up; the rest is asked for again. Default 16 MiB.
@@ -48,7 +52,7 @@ type Config struct {
 
 func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MessageLimit < 0 || cfg.BacklogBytes < 0 || cfg.Pollers < 0 || cfg.Writers < 0 ||
-		min(cfg.PingEvery, cfg.BeatEvery, cfg.PongWithin, cfg.StallAfter, cfg.Linger, cfg.Limits.JoinWithin) < 0 {
+		min(cfg.PingEvery, cfg.BeatEvery, cfg.PongWithin, cfg.StallAfter, cfg.Linger, cfg.VisitEvery, cfg.CollectWithin, cfg.Limits.JoinWithin) < 0 {
 		return cfg, errors.New("socket: a limit is negative")
 	}
 	cfg.Protocols = slices.Clone(cfg.Protocols)
@@ -61,6 +65,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	defaults(&cfg.PongWithin, 20*time.Second)
 	defaults(&cfg.StallAfter, 10*time.Second)
 	defaults(&cfg.Linger, time.Second)
+	defaults(&cfg.CollectWithin, 30*time.Second)
 	if cfg.Address == nil {
 		cfg.Address = peerAddress
 	}
@@ -77,7 +82,7 @@ func defaults[T comparable](field *T, value T) {
 // Server turns HTTP requests into connections and keeps them until they end.
 type Server struct {
 	cfg      Config
-	handler  Handler
+	native   *Kind
 	upgrade  fiber.Handler
 	registry *registry
 	rules    *rules
@@ -96,7 +101,7 @@ func New(cfg Config, h Handler) (*Server, error) {
 		messageLimit: cfg.MessageLimit, backlogBytes: cfg.BacklogBytes,
 		orders: 256, orderBytes: 4 << 20, passBytes: 64 << 10, passFrames: 1024, falls: 2, refills: 200,
 	}
-	s := &Server{cfg: cfg, handler: h, registry: newRegistry(cfg.Limits), rules: r}
+	s := &Server{cfg: cfg, native: &Kind{Framing: webSocket{}, Handler: h}, registry: newRegistry(cfg.Limits), rules: r}
 	s.wheel = newWheel(cfg, s.registry, r)
 	r.linger = s.wheel.linger
 	s.upgrade = s.upgrader()

@@ -102,6 +102,21 @@ type Client interface {
 	Closed(err error)
 }
 
+// BinaryClient is a Client that understands binary messages, too; see Kind.Binary.
+type BinaryClient interface {
+	Client
+	// Binary is called with each whole binary message. The payload is valid only during the call.
+	Binary(payload []byte)
+}
+
+// Keeper is a Client that judges itself whether its peer is alive.
+type Keeper interface {
+	Client
+	// Visit is called now and then, at least every Config.VisitEvery, instead of looking for silence, sending pings and
+	// asking for a subscription. It must not block.
+	Visit()
+}
+
 // Stream is one room as its connections read it: a ring of complete frames, one per version. Methods are called by
 // whoever may write to the connection at that moment, any number of goroutines at a time, and must not block.
 type Stream interface {

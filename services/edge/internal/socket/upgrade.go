@@ -15,9 +15,51 @@ import (
 // openingKey is the local under which Upgrade leaves the Opening for the hijacked half of the request.
 const openingKey = "talus.opening"
 
+// entrance is what the hijacked half of a request needs.
+type entrance struct {
+	Opening
+	kind *Kind
+}
+
 // Upgrade is the Fiber handler of the WebSocket endpoint. It answers 426 to what is not an upgrade, 400 to a broken one
 // or one that offers other subprotocols only, Admit's error, and 503 or 429 to one that is refused (see Refusal).
 func (s *Server) Upgrade(c *fiber.Ctx) error {
+	if err := handshake(c); err != nil {
+		return err
+	}
+	protocol, err := s.agree(c.Get("Sec-WebSocket-Protocol"))
+	if err != nil {
+		return err
+	}
+	o, err := s.admit(c)
+	if err != nil {
+		return err
+	}
+	o.Protocol = protocol
+	c.Locals(openingKey, entrance{o, s.native})
+	return s.upgrade(c)
+}
+
+// UpgradeAs is Upgrade for a connection of any kind; that it may connect has been decided.
+func (s *Server) UpgradeAs(c *fiber.Ctx, k *Kind) error {
+	if err := handshake(c); err != nil {
+		return err
+	}
+	o, err := s.Opening(c)
+	if err != nil {
+		return err
+	}
+	if !k.Guest {
+		if err := s.seat(c, o); err != nil {
+			return err
+		}
+	}
+	c.Locals(openingKey, entrance{o, k})
+	return s.upgrade(c)
+}
+
+// handshake judges the headers of an upgrade request (RFC 6455, section 4.2.1).
+func handshake(c *fiber.Ctx) error {
 	if !websocket.IsWebSocketUpgrade(c) {
 		c.Set(fiber.HeaderUpgrade, "websocket")
 		return fiber.ErrUpgradeRequired
@@ -29,17 +71,7 @@ func (s *Server) Upgrade(c *fiber.Ctx) error {
 	if c.Method() != fiber.MethodGet || c.Get("Sec-WebSocket-Key") == "" {
 		return fiber.NewError(fiber.StatusBadRequest, "not a WebSocket handshake")
 	}
-	protocol, err := s.agree(c.Get("Sec-WebSocket-Protocol"))
-	if err != nil {
-		return err
-	}
-	o, err := s.admit(c)
-	if err != nil {
-		return err
-	}
-	o.Protocol = protocol
-	c.Locals(openingKey, o)
-	return s.upgrade(c)
+	return nil
 }
 
 // agree picks the subprotocol from what the client offers.
@@ -70,25 +102,31 @@ func (s *Server) upgrader() fiber.Handler {
 
 // upgraded takes the socket out of the library's connection. When it returns, nothing of the request is referenced.
 func (s *Server) upgraded(ws *websocket.Conn) {
-	o, _ := ws.Locals(openingKey).(Opening)
-	s.accept(ws.NetConn(), o, kind{framing: webSocket{}, handler: s.handler})
+	e, _ := ws.Locals(openingKey).(entrance)
+	s.accept(ws.NetConn(), e.Opening, e.kind)
 }
 
 // accept opens a connection on the socket of a hijacked request. It returns when nothing of the request is needed any more.
-func (s *Server) accept(nc net.Conn, o Opening, k kind) {
+func (s *Server) accept(nc net.Conn, o Opening, k *Kind) {
+	if k.Framing == nil {
+		own := *k
+		own.Framing, k = webSocket{}, &own
+	}
 	o.Remote, _ = netip.ParseAddrPort(nc.RemoteAddr().String())
 	bare := nc
 	if u, ok := nc.(interface{ UnsafeConn() net.Conn }); ok {
 		bare = u.UnsafeConn()
 	}
-	if no, quit := s.registry.reserve(householdOf(o.Address)); no != "" { // others were quicker
+	if no, quit := s.registry.reserve(householdOf(o.Address), k); no != "" { // others were quicker
 		s.cfg.Limits.refused(no)
 		code, reason := no.farewell(quit)
-		_, _ = bare.Write(k.framing.AppendClose(nil, false, code, reason))
+		_, _ = bare.Write(k.Framing.AppendClose(nil, false, code, reason))
 		_ = bare.Close()
 		return
 	}
-	s.rules.count.opened.Add(1)
+	if !k.Guest {
+		s.rules.count.opened.Add(1)
+	}
 	if tcp, ok := bare.(*net.TCPConn); ok && len(s.pollers) > 0 {
 		if s.adopt(tcp, nc, o, k) {
 			return
@@ -99,11 +137,10 @@ func (s *Server) accept(nc net.Conn, o Opening, k kind) {
 
 // prepare fills a connection that only its opener knows. The opener holds the token until the connection is published,
 // so whatever its Client queues while it opens is written afterwards.
-func (s *Server) prepare(c *Conn, k kind, out output, patient bool, from netip.Addr) {
+func (s *Server) prepare(c *Conn, k *Kind, out output, marks uint64, from netip.Addr) {
 	now := s.rules.clock.Load()
-	c.rules, c.out, c.patient = s.rules, out, patient
-	c.framing, c.mute, c.begun = k.framing, k.mute, !k.mute
-	c.word.set(token)
+	c.rules, c.out, c.kind, c.begun = s.rules, out, k, !k.mute
+	c.word.set(token | marks)
 	c.moved.Store(now)
 	c.heard.Store(now)
 	c.house = householdOf(from)

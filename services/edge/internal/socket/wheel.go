@@ -17,6 +17,7 @@ type wheel struct {
 	pong     uint32 // ticks from a ping to the end
 	beat     uint32 // ticks without a byte to a mute peer before a beat
 	stall    uint32 // ticks without progress to the end
+	collect  uint32 // ticks that a close waits to be fetched
 	lingers  uint32 // ticks from the close frame to the end
 	joins    uint32 // ticks without a subscription to the end, 0: no bound
 
@@ -35,6 +36,9 @@ func newWheel(cfg Config, reg *registry, r *rules) *wheel {
 	if within := cfg.Limits.JoinWithin; within > 0 {
 		shortest = min(shortest, within/2)
 	}
+	if cfg.VisitEvery > 0 {
+		shortest = min(shortest, cfg.VisitEvery)
+	}
 	w := &wheel{registry: reg, rules: r, tick: min(max(shortest/4, 5*time.Millisecond), time.Second)}
 	ticks := func(d time.Duration) uint32 { return uint32((d + w.tick - 1) / w.tick) }
 	w.ping, w.pong, w.stall, w.lingers = ticks(cfg.PingEvery), ticks(cfg.PongWithin), ticks(cfg.StallAfter), ticks(cfg.Linger)
@@ -43,6 +47,10 @@ func newWheel(cfg Config, reg *registry, r *rules) *wheel {
 	if w.joins = ticks(cfg.Limits.JoinWithin); w.joins > 0 {
 		w.round = max(1, min(w.round, w.joins/4))
 	}
+	if cfg.VisitEvery > 0 {
+		w.round = max(1, min(w.round, uint32(cfg.VisitEvery/w.tick)))
+	}
+	w.collect = ticks(cfg.CollectWithin)
 	w.beat = max(1, beat-min(beat, w.round)) // so that no silence is longer, although each is looked at once per round
 	return w
 }
@@ -72,19 +80,22 @@ func (w *wheel) run(ctx context.Context) {
 func (w *wheel) visit(c *Conn, now uint32) {
 	bits := c.word.bits.Load()
 	heard, moved := c.heard.Load(), c.moved.Load()
+	keeper, kept := c.client.(Keeper)
 	switch {
-	case bits&dead != 0:
-	case bits&armed != 0 && since(now, moved) >= w.stall:
+	case bits&(dead|lent) != 0:
+	case bits&(armed|patient) == armed && since(now, moved) >= w.stall:
 		w.rules.count.slow.Add(1)
 		c.fail(codeSlow, ErrSlow)
 	case bits&ended != 0:
 		w.hasten(c, now)
+	case kept:
+		keeper.Visit()
 	case c.joinless(now, w.joins):
 		w.rules.limits.refused(Joinless)
 		c.Close(codeProtocol, "no session was joined in time")
 	case bits&armed != 0: // it accepts bytes, so it is alive
 		c.pinged = 0
-	case c.mute:
+	case c.kind.mute:
 		if since(now, moved) >= w.beat {
 			w.rules.count.pings.Add(1)
 			c.beat()
@@ -102,7 +113,7 @@ func (w *wheel) visit(c *Conn, now uint32) {
 }
 
 // beat keeps the connection awake, unless it is still waiting for its first byte.
-func (c *Conn) beat() { _ = c.give(order{job: jobBeat, frame: c.framing.AppendBeat(nil)}) }
+func (c *Conn) beat() { _ = c.give(order{job: jobBeat, frame: c.kind.Framing.AppendBeat(nil)}) }
 
 // since returns the ticks from then to now; the clock may wrap around.
 func since(now, then uint32) uint32 { return now - then }
@@ -113,8 +124,12 @@ func (w *wheel) hasten(c *Conn, now uint32) {
 	if !ok {
 		return
 	}
+	last := 2 * w.stall
+	if c.word.has(patient) {
+		last = max(last, w.collect)
+	}
 	switch age := since(now, e.since); {
-	case age >= 2*w.stall:
+	case age >= last:
 		c.fail(0, ErrSlow)
 	case age >= w.stall && e.flush:
 		c.queue.stopFlushing()

@@ -13,6 +13,8 @@ const (
 	abort                       // the end is wanted now, whatever is unsent
 	ended                       // sticky: a close or abort was asked for; new work is refused
 	dead                        // sticky, and token is never released again: the machine is done with the socket
+	patient                     // only workers may do the work: writing may wait, or is better done for much at once. Set by the holder
+	lent                        // sticky, and token is never released again: another connection speaks through the socket
 )
 
 // behind marks that the ring of a slot has something the slot may not have sent; missed, that it did not get an

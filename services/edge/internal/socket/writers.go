@@ -59,8 +59,6 @@ func (l *line) close() {
 // write serves the line until it is closed: one pass for each connection, so that all get on.
 func (l *line) write() {
 	for c := l.take(); c != nil; c = l.take() {
-		if c.pass(); !c.settled() {
-			l.hand(c)
-		}
+		c.act()
 	}
 }

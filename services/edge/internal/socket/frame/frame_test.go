@@ -14,6 +14,7 @@ import (
 type heard struct{ log []string }
 
 func (h *heard) Text(p []byte)         { h.log = append(h.log, "text "+string(p)) }
+func (h *heard) Binary(p []byte)       { h.log = append(h.log, "binary "+string(p)) }
 func (h *heard) Ping(p []byte)         { h.log = append(h.log, "ping "+string(p)) }
 func (h *heard) Pong()                 { h.log = append(h.log, "pong") }
 func (h *heard) Close(_ int, r string) { h.log = append(h.log, "close "+r) }

@@ -9,6 +9,7 @@ import (
 // Sink receives what a Reader finds, in the order of the wire. Payloads are valid only during the call.
 type Sink interface {
 	Text(payload []byte)
+	Binary(payload []byte) // only if Reader.Binary is set
 	Ping(payload []byte)
 	Pong()
 	// Close is the peer's close frame; code is CodeNoStatus if it carried none. Nothing comes after it.
@@ -27,9 +28,12 @@ func (v *Violation) Error() string { return fmt.Sprintf("frame: %s (%d)", v.Reas
 // Reader takes messages out of one peer's bytes. The zero Reader is ready. While Idle it holds nothing of the stream
 // and may serve another one.
 type Reader struct {
+	Binary bool // binary messages are understood; if not they are violations
+
 	pending    []byte // the beginning of a frame whose end has not arrived
 	message    []byte // the fragments of a message so far
 	fragmented bool
+	binary     bool // the message that is fragmented
 	ended      bool // a close frame or a violation was seen: the rest is ignored
 }
 
@@ -159,9 +163,10 @@ func (r *Reader) judge(first, second byte, h header) error {
 		if !h.fin || second&^masked > MaxControl {
 			return &Violation{CodeProtocol, "control frame is fragmented or too long"}
 		}
-	case Binary:
-		return &Violation{CodeUnsupported, "binary messages are not understood"}
-	case Text:
+	case Binary, Text:
+		if h.op == Binary && !r.Binary {
+			return &Violation{CodeUnsupported, "binary messages are not understood"}
+		}
 		if r.fragmented {
 			return &Violation{CodeProtocol, "message begins inside another"}
 		}
@@ -194,20 +199,26 @@ func (r *Reader) control(op Opcode, payload []byte, sink Sink) error {
 
 func (r *Reader) data(h header, payload []byte, sink Sink) error {
 	if h.fin && !r.fragmented {
-		return text(payload, sink)
+		return message(h.op == Binary, payload, sink)
 	}
-	r.fragmented = true
+	if !r.fragmented {
+		r.fragmented, r.binary = true, h.op == Binary
+	}
 	r.message = append(r.message, payload...)
 	if !h.fin {
 		return nil
 	}
-	err := text(r.message, sink)
+	err := message(r.binary, r.message, sink)
 	r.fragmented = false
 	r.message = r.message[:0]
 	return err
 }
 
-func text(payload []byte, sink Sink) error {
+func message(binary bool, payload []byte, sink Sink) error {
+	if binary {
+		sink.Binary(payload)
+		return nil
+	}
 	if !utf8.Valid(payload) {
 		return &Violation{CodeInvalidText, "text is not UTF-8"}
 	}
