@@ -27,7 +27,7 @@ func rules() []rule {
 			imports: under("github.com/gofiber/", "github.com/valyala/fasthttp", "github.com/fasthttp/"),
 			allowed: []string{
 				"services/command", "services/command/internal/httpapi/...",
-				"services/edge", "services/edge/internal/socket/...", "services/edge/internal/socketio/...",
+				"services/edge", "services/edge/internal/socket/...", "services/edge/internal/engineio/...",
 				"services/edge/internal/sse/...", "services/edge/internal/native/...",
 				"services/standalone",
 			},

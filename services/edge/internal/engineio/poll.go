@@ -1,0 +1,231 @@
+package engineio
+
+import (
+	"net/http"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// hurryTime is how long a poll that begins during an upgrade waits for its end.
+const hurryTime = 100 * time.Millisecond
+
+// poll is a GET that waits for packets. Its fields are under the session's mu until done.
+type poll struct {
+	body    []byte
+	packets int
+	status  int
+	done    chan struct{} // one entry, when the answer is complete
+}
+
+// polls lends polls to requests.
+var polls = sync.Pool{New: func() any { return &poll{done: make(chan struct{}, 1)} }}
+
+// keepBody is the largest buffer, in bytes, that is kept for another poll.
+const keepBody = 64 << 10
+
+func (p *poll) release() {
+	if cap(p.body) > keepBody {
+		p.body = nil
+	}
+	p.body, p.packets = p.body[:0], 0
+	polls.Put(p)
+}
+
+// add appends a packet; a size beyond max is refused unless it is the first.
+func (p *poll) full(size, limit int) bool {
+	return p.packets >= maxPackets || p.packets > 0 && len(p.body)+1+size > limit
+}
+
+// get answers a GET: with what waits, or when something comes.
+func (s *Session) get(c *fiber.Ctx) error {
+	s.server.count.polls.Add(1)
+	p := polls.Get().(*poll)
+	hurry, err := s.await(p)
+	if err != nil {
+		p.release()
+		return err
+	}
+	s.conn.Resume()
+	if hurry {
+		s.hurry(p)
+	}
+	<-p.done
+	defer p.release()
+	if p.status != http.StatusOK {
+		return badRequest
+	}
+	c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
+	c.Context().Response.SetBody(p.body)
+	return nil
+}
+
+// await makes p the session's pending poll, if that is allowed. Hurry says that it must not wait for long.
+func (s *Session) await(p *poll) (hurry bool, err error) {
+	now := s.server.now()
+	s.mu.Lock()
+	switch {
+	case s.gone:
+		s.mu.Unlock()
+		return false, unknownSession
+	case s.late(now):
+		s.mu.Unlock()
+		s.silent()
+		return false, unknownSession
+	case s.websocket:
+		s.mu.Unlock()
+		return false, badRequest
+	case s.poll != nil: // two at a time are a violation, for both
+		s.mu.Unlock()
+		s.violated()
+		return false, badRequest
+	}
+	defer s.mu.Unlock()
+	s.poll = p
+	return s.probed, nil
+}
+
+// hurry ends p with a noop if the upgrade takes its time: the client waits for the poll before it completes it.
+func (s *Session) hurry(p *poll) {
+	timer := time.NewTimer(hurryTime)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		p.done <- struct{}{}
+		return
+	case <-timer.C:
+	}
+	s.mu.Lock()
+	if s.poll == p {
+		s.answer(typeNoop)
+	}
+	s.mu.Unlock()
+}
+
+// answer completes the pending poll, if any: with what it has got, or else with an empty packet of that type. It is called with mu.
+func (s *Session) answer(packet byte) {
+	if s.poll == nil {
+		return
+	}
+	if s.poll.packets == 0 {
+		s.poll.body = append(s.poll.body, packet)
+	}
+	s.complete(http.StatusOK)
+}
+
+// complete is called with mu, while a poll is pending.
+func (s *Session) complete(status int) {
+	p := s.poll
+	s.poll = nil
+	p.status = status
+	p.done <- struct{}{}
+}
+
+// Write implements socket.Output: the pending poll takes what its response has room for.
+func (s *Session) Write(frames []byte) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.poll
+	if p == nil {
+		return 0
+	}
+	taken := 0
+	for taken < len(frames) {
+		op, payload, size := cut(frames[taken:])
+		if p.full(packetSize(op, payload), s.server.cfg.MaxPayload) {
+			break
+		}
+		if p.packets > 0 {
+			p.body = append(p.body, separator)
+		}
+		p.body = appendPacket(p.body, op, payload)
+		p.packets++
+		taken += size
+	}
+	return taken
+}
+
+// Flush implements socket.Output: a poll that has got something does not wait for more.
+func (s *Session) Flush() {
+	s.mu.Lock()
+	if s.poll != nil && s.poll.packets > 0 {
+		s.complete(http.StatusOK)
+	}
+	s.mu.Unlock()
+}
+
+// post takes the packets of a POST.
+func (s *Session) post(c *fiber.Ctx) error {
+	s.server.count.posts.Add(1)
+	body := c.Request().Body()
+	if string(c.Request().Header.ContentType()) == fiber.MIMEOctetStream {
+		s.violated()
+		return badRequest
+	}
+	if len(body) > s.server.cfg.MaxPayload {
+		return tooLarge
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	err := s.take(body)
+	s.leave()
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, "text/html")
+	return c.SendString("ok")
+}
+
+// begin lets a POST in.
+func (s *Session) begin() error {
+	now := s.server.now()
+	s.mu.Lock()
+	switch {
+	case s.gone || s.conn.Ended(): // what it says does not count any more
+		s.mu.Unlock()
+		return unknownSession
+	case s.late(now):
+		s.mu.Unlock()
+		s.silent()
+		return unknownSession
+	case s.websocket:
+		s.mu.Unlock()
+		return badRequest
+	case s.busy: // two at a time are a violation
+		s.mu.Unlock()
+		s.violated()
+		return badRequest
+	}
+	defer s.mu.Unlock()
+	s.busy = true
+	return nil
+}
+
+// take passes on the packets of a body, in order, until the session ends.
+func (s *Session) take(body []byte) error {
+	if !utf8.Valid(body) {
+		s.violated()
+		return badRequest
+	}
+	for more := true; more && !s.conn.Ended(); {
+		var packet []byte
+		packet, body, more = nextPacket(body)
+		if !s.conn.Afford() {
+			return tooMany
+		}
+		if !s.packet(packet) {
+			s.violated()
+			return badRequest
+		}
+	}
+	return nil
+}
+
+// violated ends the session of a peer that broke the rules of the transport.
+func (s *Session) violated() {
+	s.server.count.violations.Add(1)
+	s.drop(ErrViolation)
+}

@@ -1,0 +1,222 @@
+package engineio
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/contrib/websocket"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket"
+)
+
+// refusal is an error of the protocol (part 1.1). The code is negative if the protocol has none for it.
+type refusal struct {
+	code    int
+	status  int
+	message string
+}
+
+// Error is the message.
+func (r *refusal) Error() string { return r.message }
+
+// The refusals; those from 0 on have their numbers on the wire.
+var (
+	unknownTransport   = &refusal{0, http.StatusBadRequest, "Transport unknown"}
+	unknownSession     = &refusal{1, http.StatusBadRequest, "Session ID unknown"}
+	badMethod          = &refusal{2, http.StatusBadRequest, "Bad handshake method"}
+	badRequest         = &refusal{3, http.StatusBadRequest, "Bad request"}
+	forbidden          = &refusal{4, http.StatusForbidden, "Forbidden"}
+	unsupportedVersion = &refusal{5, http.StatusBadRequest, "Unsupported protocol version"}
+	tooLarge           = &refusal{-1, http.StatusRequestEntityTooLarge, ""}
+	tooMany            = &refusal{-1, http.StatusTooManyRequests, "Too many packets"}
+)
+
+// Serve is the Fiber handler of all methods at the path of the endpoint, with and without a slash at its end. It answers
+// every request itself; errors are those of Config.Unknown.
+func (s *Server) Serve(c *fiber.Ctx) error {
+	allowed := s.crossOrigin(c)
+	if c.Method() == fiber.MethodOptions {
+		return s.preflight(c, allowed)
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	upgrade := websocket.IsWebSocketUpgrade(c)
+	err := s.classify(c, allowed, upgrade)
+	var passed *passedOn
+	if errors.As(err, &passed) {
+		return passed.err
+	}
+	if err != nil {
+		s.count.refused.Add(1)
+		s.refuse(c, err, upgrade)
+	}
+	return nil
+}
+
+// passedOn is the result of Config.Unknown.
+type passedOn struct{ err error }
+
+func (p *passedOn) Error() string { return "engineio: passed on" }
+
+// classify finds out what a request wants, in the order of part 1.1.
+func (s *Server) classify(c *fiber.Ctx, allowed, upgrade bool) error {
+	args := c.Context().QueryArgs()
+	transport := string(args.Peek("transport"))
+	if transport != "polling" && transport != "websocket" {
+		return unknownTransport
+	}
+	if id := args.Peek("sid"); len(id) > 0 {
+		return s.resume(c, id, transport, allowed, upgrade)
+	}
+	switch {
+	case c.Method() != fiber.MethodGet:
+		return badMethod
+	case (transport == "websocket") != upgrade:
+		return badRequest
+	case !allowed:
+		return forbidden
+	}
+	if err := s.admit(c); err != nil {
+		return err
+	}
+	if string(args.Peek("EIO")) != "4" {
+		return unsupportedVersion
+	}
+	if upgrade {
+		return s.sockets.UpgradeAs(c, s.direct)
+	}
+	return s.open(c)
+}
+
+func (s *Server) admit(c *fiber.Ctx) error {
+	if s.cfg.Admit == nil {
+		return nil
+	}
+	err := s.cfg.Admit(c)
+	var status *fiber.Error
+	if err == nil || errors.As(err, &status) {
+		return err
+	}
+	return &refusal{forbidden.code, forbidden.status, err.Error()}
+}
+
+// open begins a session over polling.
+func (s *Server) open(c *fiber.Ctx) error {
+	o, err := s.sockets.Opening(c)
+	if err != nil {
+		return err
+	}
+	session := s.session(o, false)
+	if _, no := s.sockets.Detach(o, s.polling, session, session); no != "" {
+		return no.Answer(c)
+	}
+	c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
+	c.Context().Response.SetBody(session.appendOpen(nil, !s.cfg.NoUpgrade))
+	return nil
+}
+
+// resume serves a request that names its session.
+func (s *Server) resume(c *fiber.Ctx, id []byte, transport string, allowed, upgrade bool) error {
+	session := s.table.get(id)
+	if session == nil {
+		return s.unknown(c, id, transport, upgrade)
+	}
+	switch {
+	case !allowed:
+		return forbidden
+	case upgrade && transport == "websocket":
+		return s.sockets.UpgradeAs(c, session.kind())
+	case upgrade || transport == "websocket":
+		return badRequest
+	case c.Method() == fiber.MethodGet:
+		return session.get(c)
+	case c.Method() == fiber.MethodPost:
+		return session.post(c)
+	default:
+		return badRequest
+	}
+}
+
+// unknown serves a request whose session is not here.
+func (s *Server) unknown(c *fiber.Ctx, id []byte, transport string, upgrade bool) error {
+	if !upgrade && transport == "polling" && c.Method() == fiber.MethodGet && s.table.mourn(id, s.now()) {
+		c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
+		c.Context().Response.SetBody([]byte{typeNoop})
+		return nil
+	}
+	if s.cfg.Unknown != nil {
+		if handled, err := s.cfg.Unknown(c, string(id)); handled {
+			return &passedOn{err}
+		}
+	}
+	return unknownSession
+}
+
+// refuse answers a request with an error. A WebSocket's client reads no body, so it is plain there.
+func (s *Server) refuse(c *fiber.Ctx, err error, upgrade bool) {
+	r := &refusal{-1, http.StatusInternalServerError, "internal error"}
+	var status *fiber.Error
+	if !errors.As(err, &r) && errors.As(err, &status) {
+		r = &refusal{-1, status.Code, status.Message}
+	}
+	c.Status(r.status)
+	switch {
+	case r.message == "":
+	case upgrade:
+		c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
+		c.Context().Response.SetBodyString(r.message)
+	default:
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		c.Context().Response.SetBody(r.appendJSON(nil))
+	}
+}
+
+func (r *refusal) appendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	if r.code >= 0 {
+		dst = append(strconv.AppendInt(append(dst, `"code":`...), int64(r.code), 10), ',')
+	}
+	dst = append(dst, `"message":`...)
+	return append(appendString(dst, r.message), '}')
+}
+
+// crossOrigin says whether the page that a request comes from, if any, may connect, and if so lets it read the answer
+// (part 1.9).
+func (s *Server) crossOrigin(c *fiber.Ctx) bool {
+	c.Vary(fiber.HeaderOrigin)
+	origin := c.Get(fiber.HeaderOrigin)
+	if !s.cfg.Origins.Allow(origin, c.Get(fiber.HeaderHost)) {
+		return false
+	}
+	if origin != "" {
+		c.Set(fiber.HeaderAccessControlAllowOrigin, strings.Clone(origin))
+		if s.cfg.Credentials {
+			c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+		}
+	}
+	return true
+}
+
+// preflight answers the question of a browser whether a page may send a request that is not simple.
+func (s *Server) preflight(c *fiber.Ctx, allowed bool) error {
+	if allowed {
+		c.Set(fiber.HeaderAccessControlAllowMethods, "GET,POST")
+		if headers := c.Get(fiber.HeaderAccessControlRequestHeaders); headers != "" {
+			c.Set(fiber.HeaderAccessControlAllowHeaders, headers)
+		}
+		c.Set(fiber.HeaderAccessControlMaxAge, "600")
+	}
+	c.Vary(fiber.HeaderAccessControlRequestHeaders)
+	c.Set(fiber.HeaderContentLength, "0")
+	c.Status(fiber.StatusNoContent)
+	return nil
+}
+
+var _ interface { // what a session is to the sockets
+	socket.Handler
+	socket.BinaryClient
+	socket.Keeper
+	socket.Output
+} = (*Session)(nil)

@@ -1,0 +1,137 @@
+package socketio
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"github.com/talus-tally/talus/services/edge/internal/engineio"
+)
+
+// connection is one session: it takes packets apart and finds the namespaces they are for.
+type connection struct {
+	server  *Server
+	session *engineio.Session
+
+	mu      sync.Mutex
+	sockets []*Socket // few, so a list; one of each namespace
+
+	// Of the goroutine that reads.
+	partial *partial
+	args    [][]byte
+}
+
+// partial is a packet whose attachments have not all come.
+type partial struct {
+	packet
+	got [][]byte
+}
+
+func (c *connection) parser() parser {
+	return parser{c.server.cfg.MaxAttachments, c.server.cfg.MaxDepth}
+}
+
+// Message implements engineio.Client.
+func (c *connection) Message(payload []byte) {
+	if c.partial != nil {
+		c.session.Reject()
+		return
+	}
+	args := c.args
+	binary := len(payload) > 0 && (payload[0] == typeBinaryEvent || payload[0] == typeBinaryAck)
+	if binary { // it is kept until its attachments have come
+		payload, args = bytes.Clone(payload), nil
+	}
+	pk, err := c.parser().parse(payload, args)
+	switch {
+	case err != nil:
+		c.session.Reject()
+	case binary:
+		c.partial = &partial{packet: pk}
+	default:
+		c.dispatch(pk, nil)
+		if pk.args != nil {
+			c.args = pk.args[:0]
+			clear(pk.args)
+		}
+	}
+}
+
+// Binary implements engineio.Client.
+func (c *connection) Binary(payload []byte) {
+	if c.partial == nil {
+		c.session.Reject()
+		return
+	}
+	c.partial.got = append(c.partial.got, bytes.Clone(payload))
+	if whole := c.partial; len(whole.got) == whole.attachments {
+		c.partial = nil
+		c.dispatch(whole.packet, whole.got)
+	}
+}
+
+// Closed implements engineio.Client.
+func (c *connection) Closed(err error) {
+	c.partial = nil
+	c.mu.Lock()
+	sockets := c.sockets
+	c.sockets = nil
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.end(err)
+	}
+}
+
+// dispatch brings a packet to its namespace.
+func (c *connection) dispatch(pk packet, attachments [][]byte) {
+	s := c.find(pk.namespace)
+	switch {
+	case pk.kind == typeConnect && s == nil:
+		c.connect(pk)
+	case pk.kind == typeConnect || s == nil:
+		c.session.Reject()
+	default:
+		if pk.kind == typeDisconnect {
+			c.remove(s)
+		}
+		s.take(pk, attachments)
+	}
+}
+
+func (c *connection) connect(pk packet) {
+	name := string(pk.namespace)
+	namespace := c.server.namespaces[name]
+	if namespace == nil {
+		head := appendHead(nil, typeConnectError, 0, name)
+		_ = c.session.Send(message(head, []byte(`{"message":"Invalid namespace"}`)))
+		return
+	}
+	s := &Socket{connection: c, namespace: name, id: engineio.RandomID(), running: true}
+	c.mu.Lock()
+	c.sockets = append(c.sockets, s)
+	c.mu.Unlock()
+	var auth []byte
+	if len(pk.data) > 0 {
+		auth = pk.data
+	}
+	s.client = namespace.Connect(s, auth)
+	s.run()
+}
+
+// find returns the socket that is, or is about to be, connected to a namespace.
+func (c *connection) find(namespace []byte) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.namespace == string(namespace) {
+			return s
+		}
+	}
+	return nil
+}
+
+func (c *connection) remove(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(x *Socket) bool { return x == s })
+}
