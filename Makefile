@@ -25,7 +25,7 @@ TERSE    := sed -e 's/\tcoverage: .*//' -e '/\[no test files\]/d'
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test redis race e2e chaos bench lint vet fmt check tidy tidy-check images up down clean
+.PHONY: help run build test redis race e2e chaos load bench lint vet fmt check tidy tidy-check images up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,12 @@ OUT      ?= chaos-results
 
 chaos: ## break a real system while people use it; FAULTS=all SEEDS=3 for the long run
 	go run ./tests/chaos/cmd/talusrun -faults $(FAULTS) -seed $(SEED) -seeds $(SEEDS) -rounds $(ROUNDS) -sessions $(SESSIONS) -clients $(CLIENTS) -out $(OUT)
+
+# What `load` does; `make load LOAD="-scenario ceiling -edges 1"`, `LOAD="-url http://127.0.0.1:8080"`, `LOAD=-help` for more.
+LOAD     ?= -scenario standard
+
+load: ## load a fresh Talus for less than three minutes; LOAD=-help for what else
+	go run ./tests/load/cmd/talusload $(LOAD)
 
 bench: redis ## run the benchmarks on a real Redis
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./pkg/... ./services/command/... ./services/edge/...

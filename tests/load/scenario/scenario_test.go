@@ -1,0 +1,86 @@
+//go:build linux
+
+package scenario_test
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/talus-tally/talus/tests/harness"
+	"github.com/talus-tally/talus/tests/load/follow"
+	"github.com/talus-tally/talus/tests/load/meter"
+	"github.com/talus-tally/talus/tests/load/scenario"
+	"github.com/talus-tally/talus/tests/load/system"
+)
+
+// under is a small Talus inside the test.
+func under(t *testing.T, edges int) *system.System {
+	t.Helper()
+	running := harness.Start(t, harness.Shape{Commands: 1, Edges: edges})
+	opts, err := redis.ParseURL(running.RedisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := running.Command(0).URL
+	sys := &system.System{Base: base, Command: strings.TrimPrefix(base, "http://"), Redis: redis.NewClient(opts)}
+	t.Cleanup(func() { _ = sys.Redis.Close() })
+	for i := range edges {
+		sys.Edges = append(sys.Edges, netip.MustParseAddrPort(strings.TrimPrefix(running.Edge(i).URL, "http://")))
+		sys.Servers = append(sys.Servers, meter.Process{Title: "edge", PID: os.Getpid()})
+	}
+	return sys
+}
+
+func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
+	t.Parallel()
+	for _, d := range follow.Dialects() {
+		for _, s := range scenario.All() {
+			t.Run(d.Name()+"/"+s.Name, func(t *testing.T) {
+				t.Parallel()
+				p := scenario.Params{Clients: 20, Rooms: 4, Rates: []float64{50}, For: 200 * time.Millisecond, Slow: 2, Dialect: d, Callers: 4}
+				result, err := s.Run(t.Context(), p, under(t, 2), t.Logf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var table bytes.Buffer
+				result.Table(&table)
+				if len(result.Broken) > 0 || len(result.Rows) == 0 {
+					t.Errorf("%s", table.Bytes())
+				}
+			})
+		}
+	}
+}
+
+func TestASetTakesWhatWasAskedForAndKeepsTheRest(t *testing.T) {
+	t.Parallel()
+	own := scenario.Params{Clients: 7, Rooms: 3, Rates: []float64{5}}
+	if got := (scenario.Params{Rooms: 4}).Over(own); got.Clients != 7 || got.Rooms != 4 || len(got.Rates) != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAScenarioEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	sys := under(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	say := func(format string, _ ...any) {
+		if strings.Contains(format, "commits/s") {
+			cancel()
+		}
+	}
+	for _, s := range scenario.All() {
+		if s.Name == "room" {
+			if _, err := s.Run(ctx, scenario.Params{Clients: 5, For: time.Hour}, sys, say); err == nil {
+				t.Error("no error")
+			}
+		}
+	}
+}
