@@ -44,11 +44,16 @@ const (
 	fixedArgs  = 33 // arguments of commit.lua before the lists
 )
 
-// commitHash is boxed once.
-var commitHash any = commitScript.Hash()
+// form is how a server is told which script to run. Its values are boxed once.
+type form struct{ verb, script any }
+
+var (
+	byHash = form{"evalsha", commitScript.Hash()}
+	byText = form{"eval", commitSource} // nobody can flush it between two commands
+)
 
 // command is the call of commit.lua, with its arguments in its order.
-func (l *Log) command(ctx context.Context, c *Commit) *redis.Cmd {
+func (l *Log) command(ctx context.Context, c *Commit, f form) *redis.Cmd {
 	fields, attached, detached := c.Meta.args()
 	if c.Meta.Saved != nil {
 		fields = append(fields, "sv", *c.Meta.Saved)
@@ -59,7 +64,7 @@ func (l *Log) command(ctx context.Context, c *Commit) *redis.Cmd {
 		texts: make([]string, 0, 32), numbers: make([]uint64, 0, 24),
 	}
 	k := keysOf(c.Session)
-	a.all = append(a.all, "evalsha", commitHash, commitKeys)
+	a.all = append(a.all, f.verb, f.script, commitKeys)
 	c.addKeys(&a, k)
 	c.addRecord(&a)
 	c.addStack(&a, l.cfg)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -89,14 +88,13 @@ func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
 	return l.settle(ctx, c, v, err)
 }
 
-// send runs the script once. A server that does not know it is given it.
+// send runs the script once. A server that does not know it is sent its text.
 func (l *Log) send(ctx context.Context, c Commit) (any, error) {
 	defer l.turns.attempt(time.Now())
-	cmd := l.command(ctx, &c)
-	err := l.rdb.Process(ctx, cmd)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") && commitScript.Load(ctx, l.rdb).Err() == nil {
-		cmd = l.command(ctx, &c)
-		_ = l.rdb.Process(ctx, cmd)
+	cmd := l.command(ctx, &c, byHash)
+	if forgotten(l.rdb.Process(ctx, cmd)) {
+		cmd = l.command(ctx, &c, byText)
+		_ = l.rdb.Process(ctx, cmd) // cmd has the error
 	}
 	return cmd.Result()
 }

@@ -72,7 +72,8 @@ func (l *Log) follower(c Commit, broken *ConflictError) Result {
 	return Result{Err: l.subject(c.Session, err)}
 }
 
-// sendAll runs the scripts in one pipeline. A server that does not know the script is given it and sent the rest again.
+// sendAll runs the scripts in one pipeline. A server that did not know the script at one of them is sent the rest again, with
+// its text; those that it knew there came too late and did nothing.
 func (l *Log) sendAll(ctx context.Context, commits []Commit) []*redis.Cmd {
 	cmds := make([]*redis.Cmd, len(commits))
 	if len(commits) == 0 {
@@ -80,17 +81,17 @@ func (l *Log) sendAll(ctx context.Context, commits []Commit) []*redis.Cmd {
 	}
 	defer l.turns.attempt(time.Now())
 	from := 0
-	for range 2 {
+	for _, form := range []form{byHash, byText} {
 		p := l.rdb.Pipeline()
 		for i := from; i < len(commits); i++ {
-			cmds[i] = l.command(ctx, &commits[i])
+			cmds[i] = l.command(ctx, &commits[i], form)
 			_ = p.Process(ctx, cmds[i]) // only takes it
 		}
 		_, _ = p.Exec(ctx) // each command has its own error
-		for from < len(cmds) && !redis.HasErrorPrefix(cmds[from].Err(), "NOSCRIPT") {
+		for from < len(cmds) && !forgotten(cmds[from].Err()) {
 			from++
 		}
-		if from == len(cmds) || commitScript.Load(ctx, l.rdb).Err() != nil {
+		if from == len(cmds) {
 			break
 		}
 	}

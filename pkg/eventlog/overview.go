@@ -53,7 +53,7 @@ func (l *Log) overviews(ctx context.Context, sessions []uuid.UUID) ([]Overview, 
 		if _, err := p.Exec(ctx); unanswered(err) {
 			return err
 		}
-		if redis.HasErrorPrefix(living.Err(), "NOSCRIPT") {
+		if forgotten(living.Err()) {
 			var err error
 			edges, err = l.liveEdges(ctx)
 			return err

@@ -36,7 +36,8 @@ var leaseSource string
 //go:embed bury.lua
 var burySource string
 
-// The scripts. They are sent by their hash; a server that does not know one (it was restarted, it took over) is given the text.
+// The scripts. They are sent by their hash. A server that does not know one (it was restarted, it took over, somebody flushed
+// them) is sent the text instead, not given it beforehand: what was given can be flushed again before it is used.
 var (
 	commitScript   = redis.NewScript(commitSource)
 	createScript   = redis.NewScript(createSource)
@@ -62,26 +63,30 @@ func (l *Log) runScript(ctx context.Context, s *redis.Script, keys []string, arg
 	return n, missingSession(n)
 }
 
+// forgotten tells whether a server answered that it does not know a script.
+func forgotten(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }
+
 // runMany runs a script n times in one pipeline; it is safe to run each of them twice. Each command has its own result. A server
-// that does not know the script is given it and sent the rest again, and so is one whose connection breaks.
+// that does not know the script is sent the rest again with the text, and so is one whose connection breaks.
 func (l *Log) runMany(ctx context.Context, s *redis.Script, n int, call func(int) ([]string, []any)) []*redis.Cmd {
 	cmds := make([]*redis.Cmd, n)
 	again := func(cmd *redis.Cmd) bool {
-		return cmd == nil || redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") || unanswered(cmd.Err())
+		return cmd == nil || forgotten(cmd.Err()) || unanswered(cmd.Err())
 	}
+	run := s.EvalSha
 	for range attempts {
 		p := l.rdb.Pipeline()
 		for i := range cmds {
 			if again(cmds[i]) {
 				keys, args := call(i)
-				cmds[i] = s.EvalSha(ctx, p, keys, args...)
+				cmds[i] = run(ctx, p, keys, args...)
 			}
 		}
 		_, _ = p.Exec(ctx) // each command has its own error
 		if !slices.ContainsFunc(cmds, again) || ctx.Err() != nil {
 			break
 		}
-		_ = s.Load(ctx, l.rdb).Err() // the next attempt shows whether it helped
+		run = s.Eval
 	}
 	return cmds
 }

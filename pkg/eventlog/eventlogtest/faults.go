@@ -204,23 +204,6 @@ func (s suite) absent(t *testing.T) {
 	Same(t, map[string]string{}, Dump(t, rdb, w.Session))
 }
 
-func (s suite) forgottenScripts(t *testing.T) {
-	log, rdb := s.log(t, eventlog.Config{})
-	w := Creates(t, log)
-	must(t, rdb.ScriptFlush(t.Context()).Err())
-
-	w.Writes(t, Image(1, "one"))
-
-	must(t, rdb.ScriptFlush(t.Context()).Err())
-	c := w.Decides(Image(2, "two"))
-	if results := log.CommitAll(t.Context(), []eventlog.Commit{c}); results[0].Err != nil {
-		t.Fatal(results[0].Err)
-	}
-
-	must(t, rdb.ScriptFlush(t.Context()).Err())
-	must(t, log.SetClients(t.Context(), w.Session, "edge", 1))
-}
-
 func (s suite) ready(t *testing.T) {
 	log, rdb := s.log(t, eventlog.Config{})
 

@@ -98,7 +98,6 @@ func (s suite) overviews(t *testing.T) {
 	must(t, rdb.Del(t.Context(), head).Err())
 	must(t, rdb.Set(t.Context(), head, "a string", 0).Err())
 	sessions = append(sessions, uuid.New())
-	must(t, rdb.ScriptFlush(t.Context()).Err())
 
 	all, err := log.Overviews(t.Context(), sessions...)
 	must(t, err)
