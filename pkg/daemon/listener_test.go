@@ -33,11 +33,58 @@ func TestAConnectionThatSaysNothingFailsAtItsDeadline(t *testing.T) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the read ended with %v", err)
 	}
-	if _, bare := server.(*net.TCPConn); !bare {
-		t.Errorf("the connection is wrapped: %T", server)
+	under, ok := server.(interface{ NetConn() net.Conn })
+	if !ok {
+		t.Fatalf("nothing leads from %T to the socket", server)
+	}
+	if _, bare := under.NetConn().(*net.TCPConn); !bare {
+		t.Errorf("under it is a %T", under.NetConn())
 	}
 	_ = l.Close()
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a closed listener accepts with %v", err)
+	}
+}
+
+func TestAClosedListenerLetsGoOfThoseWhoSayNothing(t *testing.T) {
+	t.Parallel()
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := daemon.Impatient(open, time.Hour)
+	accepts := func() (client, server net.Conn) {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err = l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close(); _ = server.Close() })
+		return client, server
+	}
+	_, silent := accepts()
+	_, waiting := accepts()
+	speaks, heard := accepts()
+	buf := make([]byte, 1)
+	if _, err := speaks.Write([]byte("ab")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := heard.Read(buf); err != nil || buf[0] != 'a' {
+		t.Fatalf("read %q, %v", buf, err)
+	}
+
+	_ = l.Close()
+	_ = waiting.SetReadDeadline(time.Now().Add(time.Hour)) // as a server does that has only now got to it
+
+	for what, c := range map[string]net.Conn{"the silent one": silent, "one that is given an hour": waiting} {
+		if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: read ended with %v", what, err)
+		}
+	}
+	if _, err := heard.Read(buf); err != nil || buf[0] != 'b' {
+		t.Errorf("the one that spoke: %q, %v", buf, err)
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/talus-tally/talus/pkg/blueprint"
+	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/telemetry"
 	"github.com/talus-tally/talus/services/command/internal/httpapi"
@@ -170,6 +171,9 @@ func (s *Command) Run(ctx context.Context) error {
 	return errors.Join(err, group.Wait(), s.close())
 }
 
+// silence is how long a connection may be open before its first request.
+const silence = 2 * time.Minute
+
 // serve runs the instance's own listener, if it has one, until ctx ends.
 func (s *Command) serve(ctx context.Context) error {
 	if s.listener == nil {
@@ -183,23 +187,18 @@ func (s *Command) serve(ctx context.Context) error {
 	s.Mount(app)
 	s.log.Info("command service listens", "url", s.URL())
 	served := make(chan error, 1)
-	go func() { served <- app.Listener(s.listener) }()
+	listener := daemon.Impatient(s.listener, silence)
+	go func() { served <- app.Listener(listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("command: serve: %w", err)
 	case <-ctx.Done():
 	}
 	s.health.Drain()
-	err := app.ShutdownWithTimeout(max(s.cfg.Drain, time.Millisecond))
-	if errors.Is(err, context.DeadlineExceeded) { // the time is up: what is still open is cut off, which is no failure
-		s.log.Warn("stopped with connections still open", "after", s.cfg.Drain)
-		err = nil
+	if err := daemon.Shut(app, listener, served, s.cfg.Drain); err != nil {
+		return fmt.Errorf("command: stop: %w", err)
 	}
-	_ = s.listener.Close() // Shutdown does not reach a listener that is not served yet
-	if end := <-served; !errors.Is(end, net.ErrClosed) {
-		err = errors.Join(err, end)
-	}
-	return err
+	return nil
 }
 
 // close ends the connections to the stores.

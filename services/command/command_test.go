@@ -17,6 +17,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/talus-tally/talus/pkg/config"
+	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/services/command"
 )
 
@@ -142,6 +143,54 @@ func TestAStopLetsARequestInProgressEnd(t *testing.T) {
 	if conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://")); err == nil {
 		_ = conn.Close()
 		t.Error("it still listens")
+	}
+}
+
+func TestConnectionsThatWereOpenedInAdvanceDoNotHoldUpAStop(t *testing.T) {
+	t.Parallel()
+	s := run(t, command.Config{Drain: 10 * time.Second})
+	for range 8 { // as browsers and pools of connections do; nothing is ever sent on them
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	kept := &http.Client{Transport: &http.Transport{}} // its connection stays open after the answer
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/livez", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := kept.Do(req) // it was accepted after the others
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAStopThatCutsARequestOffIsAFailure(t *testing.T) {
+	t.Parallel()
+	s := run(t, command.Config{Drain: time.Millisecond})
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST /api/v1/projects HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // of "100 Continue": the server waits for the body
+		t.Fatal(err)
+	}
+
+	if err := s.stop(); !errors.Is(err, daemon.ErrCutOff) {
+		t.Errorf("stopped with %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -152,4 +153,19 @@ func TestNothingOfAnEdgeIsCountedAfterItsDrain(t *testing.T) {
 	if n := entries(); n != 0 {
 		t.Errorf("%d entries are left", n)
 	}
+}
+
+func TestAConnectionThatWasOpenedInAdvanceDoesNotHoldUpAStop(t *testing.T) {
+	t.Parallel()
+	e, stop := serve(t, edge.Config{})
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(e.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if status, _ := get(t, e.URL()+"/livez"); status != http.StatusOK { // on a connection that is accepted after the first
+		t.Fatalf("status %d", status)
+	}
+
+	stop() // fails the test if anything is still open after a second
 }

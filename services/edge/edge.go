@@ -171,21 +171,16 @@ func (e *Edge) serve(ctx context.Context) error {
 	app := e.app()
 	e.log.Info("edge listens", "url", e.URL())
 	served := make(chan error, 1)
-	go func() { served <- app.Listener(daemon.Impatient(e.listener, e.cfg.Handshake)) }()
+	listener := daemon.Impatient(e.listener, e.cfg.Handshake)
+	go func() { served <- app.Listener(listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
 	const short = time.Second // requests are, and sockets are not the app's
-	err := app.ShutdownWithTimeout(short)
-	if errors.Is(err, context.DeadlineExceeded) { // the time is up: what is still open is cut off, which is no failure
-		e.log.Warn("stopped with connections still open", "after", short)
-		err = nil
+	if err := daemon.Shut(app, listener, served, short); err != nil {
+		return fmt.Errorf("stop: %w", err)
 	}
-	_ = e.listener.Close() // Shutdown does not reach a listener that is not served yet
-	if end := <-served; !errors.Is(end, net.ErrClosed) {
-		err = errors.Join(err, end)
-	}
-	return err
+	return nil
 }

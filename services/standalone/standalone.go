@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
@@ -109,7 +108,8 @@ func (s *Standalone) Run(ctx context.Context) error {
 	edges.Start(s.edge.Run)
 	app := s.app()
 	served := make(chan error, 1)
-	go func() { served <- app.Listener(daemon.Impatient(s.listener, s.cfg.Edge.Handshake)) }()
+	listener := daemon.Impatient(s.listener, s.cfg.Edge.Handshake)
+	go func() { served <- app.Listener(listener) }()
 
 	var errs []error
 	select {
@@ -121,25 +121,11 @@ func (s *Standalone) Run(ctx context.Context) error {
 		served <- nil
 	}
 	s.health.Drain()
-	errs = append(errs, edges.Stop(), s.shutDown(app, served), commands.Stop(), redis.Stop())
+	errs = append(errs, edges.Stop(), daemon.Shut(app, listener, served, s.cfg.Drain), commands.Stop(), redis.Stop())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("standalone: %w", err)
 	}
 	return nil
-}
-
-// shutDown stops accepting and waits for requests in progress, at most for the drain time.
-func (s *Standalone) shutDown(app *fiber.App, served <-chan error) error {
-	err := app.ShutdownWithTimeout(max(s.cfg.Drain, time.Millisecond))
-	if errors.Is(err, context.DeadlineExceeded) { // the time is up: what is still open is cut off, which is no failure
-		s.log.Warn("stopped with connections still open", "after", s.cfg.Drain)
-		err = nil
-	}
-	_ = s.listener.Close() // Shutdown does not reach a listener that is not served yet
-	if end := <-served; end != nil && !errors.Is(end, net.ErrClosed) {
-		err = errors.Join(err, end)
-	}
-	return err
 }
 
 // app is the HTTP application with the routes of both services.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,21 @@ func TestACommandOverTheSocketNeedsNoNetwork(t *testing.T) {
 		if bytes.HasPrefix(frame, []byte(`{"type":"result","id":1,"http_status":200,"body":{"success":true,`)) {
 			return
 		}
+	}
+}
+
+func TestAConnectionThatWasOpenedInAdvanceDoesNotHoldUpAStop(t *testing.T) {
+	t.Parallel()
+	i := start(t, map[string]string{"TALUS_DRAIN": "3s"})
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(i.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	i.creates("a project") // on a connection that is accepted after the first
+
+	if err := i.stop(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -114,8 +114,11 @@ func (s *Server) accept(nc net.Conn, o Opening, k *Kind) {
 	}
 	o.Remote, _ = netip.ParseAddrPort(nc.RemoteAddr().String())
 	bare := nc
-	if u, ok := nc.(interface{ UnsafeConn() net.Conn }); ok {
+	if u, ok := nc.(interface{ UnsafeConn() net.Conn }); ok { // fasthttp's
 		bare = u.UnsafeConn()
+	}
+	if u, ok := bare.(interface{ NetConn() net.Conn }); ok { // the listener's
+		bare = u.NetConn()
 	}
 	if no, quit := s.registry.reserve(householdOf(o.Address), k); no != "" { // others were quicker
 		s.cfg.Limits.refused(no)
