@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,7 +35,13 @@ func (s *session) commitsUnheard() {
 	s.at = at
 }
 
-// The bound itself is proved under fake time in the hub; here it is measured with a real Redis, and printed.
+// usual is the value that half of the times stay below. The bounds of the worst case are proved under fake time, in the hub and
+// in the event log; on a real machine a single time says more about what else the machine does.
+func usual(times []time.Duration) time.Duration {
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
 func TestALostLastMessageIsFoundWithoutANewOne(t *testing.T) {
 	t.Parallel()
 	e, _ := serve(t, edge.Config{})
@@ -42,20 +49,20 @@ func TestALostLastMessageIsFoundWithoutANewOne(t *testing.T) {
 	ann := plan.dial(e, "")
 	read(t, ann)
 
-	var worst, sum time.Duration
-	const rounds = 15
-	for range rounds {
+	var found []time.Duration
+	for range 15 {
 		plan.commits(1) // heard
 		commitsFrom(t, ann, plan.at.Version, plan.at.Version)
 		<-time.After(rand.N(300 * time.Millisecond)) // at any moment of the head check
 		plan.commitsUnheard()
 		lost := time.Now()
 		commitsFrom(t, ann, plan.at.Version, plan.at.Version)
-		worst, sum = max(worst, time.Since(lost)), sum+time.Since(lost)
+		found = append(found, time.Since(lost))
 	}
 
-	t.Logf("%d lost last messages were found after %v on average, %v at most",
-		rounds, (sum / rounds).Round(time.Millisecond), worst.Round(time.Millisecond))
+	if usual(found) > time.Second {
+		t.Errorf("lost last messages are found after %v", found)
+	}
 }
 
 func TestAWedgedFeedIsFound(t *testing.T) {
@@ -66,27 +73,41 @@ func TestAWedgedFeedIsFound(t *testing.T) {
 	ann := plan.dial(e, "")
 	read(t, ann)
 
-	var worst time.Duration
+	var found []time.Duration
 	for range 3 {
 		before := metric(t, e, "talus_feed_reconnects_total")
 		eventually(t, "there is a feed to wedge", w.wedge)
 		began := time.Now()
 		plan.commits(1) // is found by the head check meanwhile
 		commitsFrom(t, ann, plan.at.Version, plan.at.Version)
-		seen := time.Since(began)
 		eventually(t, "the feed was given up", func() bool { return metric(t, e, "talus_feed_reconnects_total") > before })
-		found := time.Since(began)
-		worst = max(worst, found)
-		t.Logf("wedged feed: found after %v, a commit in between was seen after %v", found.Round(time.Millisecond), seen.Round(time.Millisecond))
+		found = append(found, time.Since(began))
 	}
 
-	t.Logf("at most %v", worst.Round(time.Millisecond))
-	eventually(t, "what has no version is heard again", func() bool {
+	if usual(found) > 3*time.Second {
+		t.Errorf("a wedged feed is found after %v", found)
+	}
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		for text := ""; !strings.Contains(text, "project:saved"); {
+			_, frame, err := ann.Read(t.Context())
+			if err != nil {
+				return
+			}
+			text = string(frame)
+		}
+	}()
+	eventually(t, "what has no version is heard again", func() bool { // what comes before the feed is back is lost
 		if err := plan.log.Publish(t.Context(), wire.Ephemeral{Session: plan.id, Name: wire.ProjectSaved, Fields: []byte(`"saved_version":1`)}); err != nil {
 			t.Fatal(err)
 		}
-		text, _ := read(t, ann)
-		return strings.Contains(text, "project:saved")
+		select {
+		case <-heard:
+			return true
+		case <-time.After(50 * time.Millisecond):
+			return false
+		}
 	})
 }
 
