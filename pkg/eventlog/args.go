@@ -123,7 +123,7 @@ func (c *Commit) addKeyed(a *arguments) {
 		return
 	}
 	a.text(c.Key.Key)
-	a.bytes(c.Key.append(nil))
+	a.bytes(c.Key.append(nil, c.token))
 }
 
 func (c *Commit) addMessage(a *arguments, k keys) {

@@ -2,7 +2,9 @@ package eventlog
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,7 +28,8 @@ type Commit struct {
 	Silent     bool    // nothing is published
 	AskTurn    bool    // if it comes too late, the next turn is this log's: others get a *TurnError until it has committed
 
-	more, follows bool // there is another commit of the same group behind it, before it
+	more, follows bool   // there is another commit of the same group behind it, before it
+	token         uint64 // drawn for this commit: what is kept under its key is its own, or that of an equal one
 }
 
 // StackOp says what a commit does to undo and redo.
@@ -84,6 +87,7 @@ func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
 		return wire.Position{}, l.subject(c.Session, err)
 	}
 	l.listProject(ctx, c.Session, c.Meta)
+	c.token = rand.Uint64()
 	v, err := l.send(ctx, c)
 	return l.settle(ctx, c, v, err)
 }
@@ -122,14 +126,16 @@ func (c Commit) check() error {
 	return nil
 }
 
-// append writes the stored form: the fingerprint, then the answer.
-func (k *IdempotencyKey) append(dst []byte) []byte {
-	return append(append(dst, k.Fingerprint[:]...), k.Answer...)
+// append writes the stored form: the fingerprint, the token of the commit, the answer.
+func (k *IdempotencyKey) append(dst []byte, token uint64) []byte {
+	return append(binary.BigEndian.AppendUint64(append(dst, k.Fingerprint[:]...), token), k.Answer...)
 }
 
 func parseKeyed(stored string) *DuplicateError {
 	d := &DuplicateError{}
 	n := copy(d.Fingerprint[:], stored)
-	d.Answer = []byte(stored[n:])
+	if rest := []byte(stored[n:]); len(rest) >= 8 {
+		d.token, d.Answer = binary.BigEndian.Uint64(rest), rest[8:]
+	}
 	return d
 }

@@ -25,7 +25,7 @@
 --         {3}                                       the stack does not end with that version
 --         {4, epoch, version, digest, ms}           it is another writer's turn, for so long at most
 --         {-1, deleted}                             no such session
---         {-2, what}                                the session is torn
+--         {-2, what, 'condemned'}                   the session is torn; the third only if that was known before
 --         {-3}                                      the staged nodes are not all there
 
 -- Phase A: look.
@@ -33,8 +33,9 @@ if ARGV[18] ~= '' then
   local known = redis.call('HGET', KEYS[9], ARGV[18]) or redis.call('HGET', KEYS[10], ARGV[18])
   if known then return {2, known} end
 end
-local head = redis.call('HMGET', KEYS[1], 'e', 'v', 'd', 'g', 'c', 'w', 'k', 'i', 'tn')
+local head = redis.call('HMGET', KEYS[1], 'e', 'v', 'd', 'g', 'c', 'w', 'k', 'i', 'tn', 'x')
 if not head[1] then return {-1, redis.call('EXISTS', KEYS[13])} end
+if head[10] then return {-2, head[10], 'condemned'} end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local holder, ends = string.match(head[9] or '', '^(%S+) (%d+)$')

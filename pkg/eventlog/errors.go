@@ -72,6 +72,8 @@ func (e *TurnError) Error() string {
 type DuplicateError struct {
 	Fingerprint [16]byte // of the request that was committed
 	Answer      []byte   // its answer
+
+	token uint64 // of the commit that was made
 }
 
 func (e *DuplicateError) Error() string { return "idempotency key was used before" }

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,6 +25,7 @@ func (l *Log) CommitAll(ctx context.Context, commits []Commit) []Result {
 	sent := len(commits)
 	for i := range commits {
 		commits[i].more, commits[i].follows = i+1 < len(commits), i > 0
+		commits[i].token = rand.Uint64()
 		if err := commits[i].check(); err != nil {
 			results[i].Err, sent = l.subject(commits[i].Session, err), i
 			break
@@ -63,7 +65,7 @@ func tooLate(v any, err error) bool {
 // the log all the same, when it was sent twice.
 func (l *Log) follower(c Commit, broken *ConflictError) Result {
 	for _, e := range broken.Records {
-		if e.Record.Version == c.Record.Version && e.Record.Digest == c.Record.Digest {
+		if c.Key == nil && e.Record.Version == c.Record.Version && e.Record.Digest == c.Record.Digest {
 			return Result{Position: c.Record.Position()}
 		}
 	}

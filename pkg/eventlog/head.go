@@ -168,6 +168,9 @@ func parsePosition(values []any) (wire.Position, error) {
 // parseHead reads all fields of a head. Absent numbers are 0, a position must be there.
 func parseHead(f map[string]string) (Head, error) {
 	position, err := parsePosition([]any{f["e"], f["v"], f["d"]})
+	if err == nil {
+		err = open(f["x"])
+	}
 	if err != nil {
 		return Head{}, err
 	}

@@ -41,7 +41,7 @@ func (l *Log) readHeads(ctx context.Context, sessions []uuid.UUID, heads []HeadA
 	_ = retry(ctx, func() error { // each command has its own error
 		p := l.rdb.Pipeline()
 		for i, s := range sessions {
-			cmds[i] = p.HMGet(ctx, keysOf(s).head(), "e", "v", "d")
+			cmds[i] = p.HMGet(ctx, keysOf(s).head(), "e", "v", "d", "x")
 		}
 		_, err := p.Exec(ctx)
 		return err
@@ -55,6 +55,9 @@ func (l *Log) readHeads(ctx context.Context, sessions []uuid.UUID, heads []HeadA
 		}
 		read = true
 		pos, err := parsePosition(cmd.Val())
+		if err == nil {
+			err = open(cmd.Val()[3])
+		}
 		if heads[i] = (HeadAt{pos, l.subject(sessions[i], err)}); err == nil && pos.IsZero() {
 			missing = append(missing, i)
 		}

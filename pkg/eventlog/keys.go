@@ -11,7 +11,7 @@ import (
 // Every key of a session carries the hash tag of its bucket, so that a session lives in one slot together with the index of
 // its bucket, and one script may touch them all.
 //
-//	talus:{<bucket>}:<session>:h        hash    the head: position, counts, description; absent means no such session
+//	talus:{<bucket>}:<session>:h        hash    the head: position, counts, description; absent means no such session, field x why it is closed
 //	talus:{<bucket>}:<session>:l        stream  the log: version n is the entry "n-0", fields r (public part) and d (delta)
 //	talus:{<bucket>}:<session>:m        list    marks: where the log may be cut, see commit.lua
 //	talus:{<bucket>}:<session>:n:<gen>  hash    the nodes of one generation: id (16 bytes) → image

@@ -16,11 +16,10 @@ type Loaded struct {
 }
 
 const (
-	scanCount  = 500  // nodes per step of the scan: 0.4 ms of Redis
-	scanSteps  = 20   // steps between two looks at the log, so that it is read before it is trimmed
-	redoChunk  = 1000 // records per look
-	loadTries  = 3
-	maxRedoing = 64 // looks at the log in a row before a load gives up catching up with the writers
+	scanCount = 500  // nodes per step of the scan: 0.4 ms of Redis
+	scanSteps = 20   // steps between two looks at the log, so that it is read before it is trimmed
+	redoChunk = 1000 // records per look
+	loadTries = 3
 )
 
 // errAgain says that the session moved in a way that a load cannot follow.
@@ -28,8 +27,8 @@ var errAgain = errors.New("load must start again")
 
 // Load reads the whole graph of a session while others commit: it scans the nodes, reads the log at the same time, and then
 // redoes every commit since the scan began, up to a head that was read after the scan had ended. The result is checked against
-// the count and the checksum that the last commit left. It returns ErrTorn when that fails three times, ErrNoSession or
-// ErrUnavailable.
+// the count and the checksum that the last commit left. It returns ErrTorn when that fails three times, ErrUnavailable also when
+// the session moved three times in a way that a load cannot follow, or ErrNoSession.
 func (l *Log) Load(ctx context.Context, session uuid.UUID) (Loaded, error) {
 	var err error
 	for range loadTries {
@@ -43,9 +42,10 @@ func (l *Log) Load(ctx context.Context, session uuid.UUID) (Loaded, error) {
 		}
 		l.metrics.loadRetries.Inc()
 	}
-	if !errors.Is(err, ErrTorn) {
-		err = fmt.Errorf("%w: %w", ErrTorn, err)
+	if errors.Is(err, errAgain) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	l.condemnIf(ctx, session, err)
 	return Loaded{}, l.subject(session, err)
 }
 
@@ -66,12 +66,13 @@ func (l *Log) load(ctx context.Context, session uuid.UUID) (Loaded, error) {
 	if end.Generation != start.Generation || end.Position.Epoch != start.Position.Epoch {
 		return Loaded{}, fmt.Errorf("%w: the nodes were replaced", errAgain)
 	}
-	for looks := 0; r.at.Version < end.Position.Version; looks++ {
-		if looks == maxRedoing {
-			return Loaded{}, fmt.Errorf("%w: cannot catch up", errAgain)
-		}
+	for r.at.Version < end.Position.Version {
+		before := r.at
 		if err := r.read(ctx); err != nil {
 			return Loaded{}, err
+		}
+		if r.at == before {
+			return Loaded{}, fmt.Errorf("%w: nothing in the log after version %d, head is %d", ErrTorn, before.Version, end.Position.Version)
 		}
 	}
 	for _, im := range r.images {
@@ -145,7 +146,11 @@ func (r *redo) scan(ctx context.Context, start Head) (map[uuid.UUID][]byte, erro
 
 // read takes the next records from the log, if there are any.
 func (r *redo) read(ctx context.Context) error {
-	entries, err := r.log.entries(ctx, r.session, r.at.Version+1, 0, redoChunk)
+	found, err := r.log.look(ctx, r.session, entryID(r.at.Version+1), "+", redoChunk)
+	if err != nil {
+		return err
+	}
+	entries, err := parseEntries(r.session, found.entries)
 	if err != nil {
 		return err
 	}

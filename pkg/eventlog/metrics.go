@@ -13,6 +13,7 @@ type metrics struct {
 	undoTruncated prometheus.Counter
 	resolved      *prometheus.CounterVec // by result
 	torn          prometheus.Counter
+	condemned     prometheus.Counter
 	loadRetries   prometheus.Counter
 	unlisted      prometheus.Counter
 }
@@ -31,6 +32,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		undoTruncated: counter("talus_undo_truncated_total", "Undo and redo entries dropped because the stacks were full."),
 		resolved:      vector("talus_commit_resolved_total", "Commits whose answer was lost, by what was found out."),
 		torn:          counter("talus_session_torn_total", "Answers given because the data of a session contradict each other."),
+		condemned:     counter("talus_session_condemned_total", "Sessions closed for good because their data contradict each other."),
 		unlisted:      counter("talus_project_unlisted_total", "Sessions that could not be listed under their project."),
 		loadRetries:   counter("talus_load_retries_total", "Loads of a session that had to start again."),
 	}

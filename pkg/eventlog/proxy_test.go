@@ -141,9 +141,9 @@ func TestACommitWhoseAnswerIsLostIsCommittedOnce(t *testing.T) {
 			if p.lost.Load() != 1 {
 				t.Fatalf("%s: %d replies were lost, want 1", name, p.lost.Load())
 			}
-			entries, err := log.Read(t.Context(), w.Session, 0, 10)
-			if err != nil || len(entries) != 2 {
-				t.Errorf("%s, key %t: %d commits in the log, want 2, %v", name, keyed, len(entries), err)
+			tail, err := log.Read(t.Context(), w.Session, 0, 10)
+			if err != nil || len(tail.Records) != 2 {
+				t.Errorf("%s, key %t: %d commits in the log, want 2, %v", name, keyed, len(tail.Records), err)
 			}
 		}
 	}
@@ -156,8 +156,8 @@ func TestACommitThatNeverArrivedIsCommittedOnce(t *testing.T) {
 
 	w.Writes(t, eventlogtest.Image(2, "two"))
 
-	if entries, err := log.Read(t.Context(), w.Session, 0, 10); err != nil || len(entries) != 2 {
-		t.Errorf("%d commits in the log, want 2, %v", len(entries), err)
+	if tail, err := log.Read(t.Context(), w.Session, 0, 10); err != nil || len(tail.Records) != 2 {
+		t.Errorf("%d commits in the log, want 2, %v", len(tail.Records), err)
 	}
 }
 
@@ -178,8 +178,8 @@ func TestAGroupWhoseAnswersAreLostIsCommittedOnce(t *testing.T) {
 			t.Errorf("commit %d: %s, %v", i, r.Position, r.Err)
 		}
 	}
-	if entries, err := log.Read(t.Context(), w.Session, 0, 100); err != nil || len(entries) != 9 {
-		t.Errorf("%d commits in the log, want 9, %v", len(entries), err)
+	if tail, err := log.Read(t.Context(), w.Session, 0, 100); err != nil || len(tail.Records) != 9 {
+		t.Errorf("%d commits in the log, want 9, %v", len(tail.Records), err)
 	}
 }
 
@@ -197,7 +197,7 @@ func TestAnAnswerThatCannotBeFoundOutIsUnknown(t *testing.T) {
 	p.blocked.Store(false)
 	w.Commits(t, c) // the same commit again finds itself
 	w.Writes(t, eventlogtest.Image(3, "three"))
-	if entries, err := w.Log.Read(t.Context(), w.Session, 0, 10); err != nil || len(entries) != 3 {
-		t.Errorf("%d commits in the log, want 3, %v", len(entries), err)
+	if tail, err := w.Log.Read(t.Context(), w.Session, 0, 10); err != nil || len(tail.Records) != 3 {
+		t.Errorf("%d commits in the log, want 3, %v", len(tail.Records), err)
 	}
 }

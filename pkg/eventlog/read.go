@@ -3,10 +3,8 @@ package eventlog
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -22,15 +20,20 @@ type Tail struct {
 	Records []LogEntry    // chained to the position and to each other
 }
 
-// Read reads up to limit records after a version, in order and chained to each other. Nothing proves that the caller's version
-// was on this branch; who has a digest uses ReadFrom. It returns a *TrimmedError when the log begins later, ErrAhead when the
-// version is beyond the head, ErrNoSession, ErrTorn or ErrUnavailable.
-func (l *Log) Read(ctx context.Context, session uuid.UUID, after uint64, limit int) ([]LogEntry, error) {
-	tail, err := l.tail(ctx, session, wire.Position{Version: after}, limit, false)
-	return tail.Records, l.subject(session, err)
+// More reports whether the log had more than was read.
+func (t Tail) More() bool {
+	return len(t.Records) > 0 && t.Records[len(t.Records)-1].Record.Version < t.Head.Version
 }
 
-// ReadFrom reads up to limit records that continue a position, in one atomic look at log and head. It proves first that the
+// Read reads up to limit records after a version, in order and chained to each other, or fewer if they are large. Nothing
+// proves that the caller's version was on this branch; who has a digest uses ReadFrom. It returns a *TrimmedError when the log begins later, ErrAhead when the
+// version is beyond the head, ErrNoSession, ErrTorn or ErrUnavailable.
+func (l *Log) Read(ctx context.Context, session uuid.UUID, after uint64, limit int) (Tail, error) {
+	tail, err := l.tail(ctx, session, wire.Position{Version: after}, limit, false)
+	return tail, l.subject(session, err)
+}
+
+// ReadFrom is Read for a position: it proves first that the
 // position is on the branch that Redis has: by the record of that version, or, when that is trimmed, by the one after it. It
 // returns ErrEpoch, ErrAhead or ErrForked when the position is not, a *TrimmedError when records are missing in between,
 // ErrNoSession, ErrTorn or ErrUnavailable.
@@ -40,40 +43,55 @@ func (l *Log) ReadFrom(ctx context.Context, session uuid.UUID, from wire.Positio
 }
 
 func (l *Log) tail(ctx context.Context, session uuid.UUID, from wire.Position, limit int, prove bool) (Tail, error) {
-	k := keysOf(session)
-	var headCmd *redis.SliceCmd
-	var logCmd *redis.XMessageSliceCmd
-	var deadCmd *redis.IntCmd
-	err := retry(ctx, func() error {
-		p := l.rdb.TxPipeline()
-		headCmd, deadCmd = p.HMGet(ctx, k.head(), "e", "v", "d", "k"), p.Exists(ctx, k.dead())
-		logCmd = p.XRangeN(ctx, k.log(), entryID(from.Version), "+", int64(limit)+1)
-		_, err := p.Exec(ctx)
-		return err
-	})
+	found, err := l.look(ctx, session, entryID(from.Version), "+", limit+1)
 	if err != nil {
 		return Tail{}, err
 	}
-	head, err := parsePosition(headCmd.Val())
-	if err != nil {
-		return Tail{}, err
-	}
-	if head.IsZero() {
-		return Tail{}, missingSession(-1 - deadCmd.Val())
-	}
-	records, err := parseEntries(session, logCmd.Val())
+	records, err := parseEntries(session, found.entries)
 	if err != nil {
 		return Tail{}, err
 	}
 	if !prove {
-		from.Epoch = head.Epoch
+		from.Epoch = found.head.Epoch
 	}
-	packed, _ := headCmd.Val()[3].(string)
-	records, err = l.continues(from, head, packed, records, prove)
+	records, err = l.continues(from, found.head, found.accounts, records, prove)
 	if err == nil && len(records) > limit { // the position's own record was trimmed, so one too many was read
 		records = records[:limit]
 	}
-	return Tail{Head: head, Records: records}, err
+	return Tail{Head: found.head, Records: records}, err
+}
+
+// maxRead is the size in bytes from which on a read of the log ends before its number of records: so much may be in memory
+// for each read that is in progress, here and at Redis, and one record more.
+const maxRead = 4 << 20
+
+// found is the head and a part of the log at one moment.
+type found struct {
+	head     wire.Position
+	accounts string // what the head says of the log
+	entries  []any
+}
+
+// look reads the head and the entries from one id to another, at most limit of them; fewer, but at least three, if they are large.
+func (l *Log) look(ctx context.Context, session uuid.UUID, from, to string, limit int) (found, error) {
+	k := keysOf(session)
+	var answer reply
+	err := retry(ctx, func() (err error) {
+		answer, err = parseReply(readScript.Run(ctx, l.rdb, []string{k.head(), k.log(), k.dead()}, from, to, limit, maxRead).Result())
+		return err
+	})
+	if err != nil {
+		return found{}, err
+	}
+	fields := answer.list(1)
+	head, err := parsePosition(fields)
+	switch {
+	case err != nil:
+		return found{}, err
+	case head.IsZero():
+		return found{}, missingSession(-1 - answer.number(0))
+	}
+	return found{head: head, accounts: reply(fields).text(3), entries: answer.list(2)}, open(fields[4])
 }
 
 // continues cuts records down to those after from, once it is proved that they do continue it.
@@ -118,37 +136,28 @@ func cutNumber(packed string) (uint64, string, bool) {
 	return n, packed[i:], i > 0
 }
 
-// entries reads the records of versions from … to as they are in the log, at most limit of them, without asking for the head.
-func (l *Log) entries(ctx context.Context, session uuid.UUID, from, to uint64, limit int) ([]LogEntry, error) {
-	end := "+"
-	if to > 0 {
-		end = entryID(to)
-	}
-	var messages []redis.XMessage
-	err := retry(ctx, func() (err error) {
-		messages, err = l.rdb.XRangeN(ctx, keysOf(session).log(), entryID(from), end, int64(limit)).Result()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return parseEntries(session, messages)
-}
-
 // parseEntries reads stream entries and checks that they belong to the session, stand at their version and form a chain.
-func parseEntries(session uuid.UUID, messages []redis.XMessage) ([]LogEntry, error) {
-	entries := make([]LogEntry, len(messages))
-	for i, m := range messages {
-		public, _ := m.Values["r"].(string)
-		delta, _ := m.Values["d"].(string)
+func parseEntries(session uuid.UUID, list []any) ([]LogEntry, error) {
+	entries := make([]LogEntry, len(list))
+	for i, v := range list {
+		entry := reply(asList(v))
+		id, public, delta := entry.text(0), "", ""
+		for fields := reply(entry.list(1)); len(fields) > 1; fields = fields[2:] {
+			switch fields.text(0) {
+			case "r":
+				public = fields.text(1)
+			case "d":
+				delta = fields.text(1)
+			}
+		}
 		record, err := wire.ParseRecord([]byte(public))
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("%w: log entry %s: %w", ErrTorn, m.ID, err)
-		case record.Session != session || m.ID != strconv.FormatUint(record.Version, 10)+"-0":
-			return nil, fmt.Errorf("%w: log entry %s is version %d of session %s", ErrTorn, m.ID, record.Version, record.Session)
+			return nil, fmt.Errorf("%w: log entry %s: %w", ErrTorn, id, err)
+		case record.Session != session || id != entryID(record.Version):
+			return nil, fmt.Errorf("%w: log entry %s is version %d of session %s", ErrTorn, id, record.Version, record.Session)
 		case i > 0 && !record.Follows(entries[i-1].Record.Position()):
-			return nil, fmt.Errorf("%w: log entry %s does not follow the one before", ErrTorn, m.ID)
+			return nil, fmt.Errorf("%w: log entry %s does not follow the one before", ErrTorn, id)
 		}
 		entries[i] = LogEntry{Record: record, Delta: []byte(delta)}
 	}

@@ -1,13 +1,11 @@
 package eventlog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -23,6 +21,7 @@ func (l *Log) settle(ctx context.Context, c Commit, v any, err error) (wire.Posi
 	if err == nil {
 		return pos, nil
 	}
+	l.condemnIf(ctx, c.Session, err)
 	return wire.Position{}, l.subject(c.Session, err)
 }
 
@@ -42,7 +41,7 @@ func (l *Log) outcome(ctx context.Context, c Commit, v any, err error) (wire.Pos
 	case 0:
 		return l.conflict(ctx, c, r)
 	case 2:
-		return l.duplicate(ctx, c, parseKeyed(r.text(1)))
+		return duplicate(c, parseKeyed(r.text(1)))
 	case 4:
 		return wire.Position{}, turnError(c, r)
 	case 3:
@@ -50,6 +49,9 @@ func (l *Log) outcome(ctx context.Context, c Commit, v any, err error) (wire.Pos
 	case -1:
 		return wire.Position{}, missingSession(-1 - r.number(1))
 	case -2:
+		if r.text(2) != "" {
+			return wire.Position{}, open(r.text(1))
+		}
 		return wire.Position{}, fmt.Errorf("%w: %s", ErrTorn, r.text(1))
 	case -3:
 		return wire.Position{}, ErrStaged
@@ -63,7 +65,8 @@ const (
 	maxBrought = 64  // of them, how many the script itself brings
 )
 
-// conflict says what came after the base. If the first of it is the commit itself, an earlier try had succeeded unheard.
+// conflict says what came after the base. If the first of it is the commit itself, an earlier try had succeeded unheard; one
+// with a key would have been told so.
 func (l *Log) conflict(ctx context.Context, c Commit, r reply) (wire.Position, error) {
 	head, err := parsePosition(r[1:])
 	if err != nil {
@@ -84,7 +87,7 @@ func (l *Log) conflict(ctx context.Context, c Commit, r reply) (wire.Position, e
 	default:
 		return wire.Position{}, err
 	}
-	if len(conflict.Records) > 0 && conflict.Records[0].Record.Digest == c.Record.Digest {
+	if c.Key == nil && len(conflict.Records) > 0 && conflict.Records[0].Record.Digest == c.Record.Digest {
 		return c.Record.Position(), nil
 	}
 	return wire.Position{}, conflict
@@ -92,26 +95,8 @@ func (l *Log) conflict(ctx context.Context, c Commit, r reply) (wire.Position, e
 
 // brought are the records that came with the answer, once it is proved that they continue the base.
 func (l *Log) brought(c Commit, head wire.Position, r reply) (Tail, error) {
-	if len(r) < 6 {
-		return Tail{}, nil
-	}
-	list, _ := r[5].([]any)
-	if len(list) == 0 {
-		return Tail{}, nil
-	}
-	messages := make([]redis.XMessage, 0, len(list))
-	for _, v := range list {
-		if entry := reply(asList(v)); len(entry) == 2 {
-			m := redis.XMessage{ID: entry.text(0), Values: make(map[string]any, 2)}
-			values := reply(asList(entry[1]))
-			for i := 0; i+1 < len(values); i += 2 {
-				m.Values[values.text(i)] = values[i+1]
-			}
-			messages = append(messages, m)
-		}
-	}
-	records, err := parseEntries(c.Session, messages)
-	if err != nil {
+	records, err := parseEntries(c.Session, r.list(5))
+	if err != nil || len(records) == 0 {
 		return Tail{}, err
 	}
 	records, err = l.continues(c.Base, head, r.text(4), records, true)
@@ -123,19 +108,27 @@ func asList(v any) []any {
 	return list
 }
 
-// duplicate tells a repeat from the commit's own first try: the same answer under the same key, and the record in the log.
-func (l *Log) duplicate(ctx context.Context, c Commit, d *DuplicateError) (wire.Position, error) {
-	if d.Fingerprint == c.Key.Fingerprint && bytes.Equal(d.Answer, c.Key.Answer) {
-		if found, err := l.committed(ctx, c); err == nil && found {
-			return c.Record.Position(), nil
-		}
+// duplicate tells a repeat from the commit's own first try. The same request, decided by two writers at the same moment on the
+// same base, may have given the same record and the same answer: only the token says whose it is.
+func duplicate(c Commit, d *DuplicateError) (wire.Position, error) {
+	if d.token == c.token {
+		return c.Record.Position(), nil
 	}
 	return wire.Position{}, d
 }
 
-// committed looks whether exactly this commit is in the log.
+// committed looks whether exactly this commit is in the log: with a key the token that was kept under it says so, without one
+// the record, whose command no other has.
 func (l *Log) committed(ctx context.Context, c Commit) (bool, error) {
-	entries, err := l.entries(ctx, c.Session, c.Record.Version, c.Record.Version, 1)
+	if c.Key != nil {
+		_, known, err := l.answer(ctx, c.Session, c.Key.Key)
+		return err == nil && known != nil && known.token == c.token, err
+	}
+	found, err := l.look(ctx, c.Session, entryID(c.Record.Version), entryID(c.Record.Version), 1)
+	if err != nil {
+		return false, err
+	}
+	entries, err := parseEntries(c.Session, found.entries)
 	return err == nil && len(entries) == 1 && entries[0].Record.Digest == c.Record.Digest, err
 }
 

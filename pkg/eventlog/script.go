@@ -18,6 +18,12 @@ var createSource string
 //go:embed delete.lua
 var deleteSource string
 
+//go:embed condemn.lua
+var condemnSource string
+
+//go:embed read.lua
+var readSource string
+
 //go:embed update.lua
 var updateSource string
 
@@ -43,6 +49,8 @@ var (
 	createScript   = redis.NewScript(createSource)
 	deleteScript   = redis.NewScript(deleteSource)
 	updateScript   = redis.NewScript(updateSource)
+	condemnScript  = redis.NewScript(condemnSource)
+	readScript     = redis.NewScript(readSource)
 	stageScript    = redis.NewScript(stageSource)
 	presenceScript = redis.NewScript(presenceSource)
 	dropScript     = redis.NewScript(dropSource)
@@ -124,11 +132,15 @@ func (r reply) text(i int) string {
 	return ""
 }
 
-func (r reply) texts(i int) []string {
-	if i >= len(r) {
-		return nil
+func (r reply) list(i int) []any {
+	if i < len(r) {
+		return asList(r[i])
 	}
-	list := asList(r[i])
+	return nil
+}
+
+func (r reply) texts(i int) []string {
+	list := r.list(i)
 	texts := make([]string, 0, len(list))
 	for _, v := range list {
 		if text, ok := v.(string); ok {

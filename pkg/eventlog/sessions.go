@@ -64,8 +64,8 @@ func (l *Log) Delete(ctx context.Context, session uuid.UUID, ifIdleSince *time.T
 		idle = strconv.FormatInt(ifIdleSince.UnixMilli(), 10)
 	}
 	for range attempts { // nodes may be replaced between the look and the deletion
-		head, _, err := l.answer(ctx, session, "")
-		if err != nil && !errors.Is(err, ErrNoSession) {
+		head, err := l.whole(ctx, session)
+		if err != nil {
 			return l.subject(session, err)
 		}
 		result, err := l.delete(ctx, session, head, idle, edges)
@@ -73,7 +73,7 @@ func (l *Log) Delete(ctx context.Context, session uuid.UUID, ifIdleSince *time.T
 		case err != nil:
 			return l.subject(session, err)
 		case result == 1:
-			l.unlistProject(ctx, session, head.Project)
+			l.unlistProject(ctx, session, head.project)
 			return nil
 		case result == 3:
 			return l.subject(session, ErrBusy)
@@ -82,11 +82,38 @@ func (l *Log) Delete(ctx context.Context, session uuid.UUID, ifIdleSince *time.T
 	return l.subject(session, fmt.Errorf("%w: its nodes are being replaced", ErrBusy))
 }
 
-func (l *Log) delete(ctx context.Context, session uuid.UUID, head Head, idle string, edges []string) (int64, error) {
+// whole is what a deletion must know of the head, also of one that is torn.
+func (l *Log) whole(ctx context.Context, session uuid.UUID) (owned, error) {
+	var head *redis.SliceCmd
+	err := retry(ctx, func() error {
+		head = l.rdb.HMGet(ctx, keysOf(session).head(), "e", "g", "p")
+		return head.Err()
+	})
+	if errors.Is(err, ErrTorn) {
+		return owned{}, nil
+	}
+	if err != nil {
+		return owned{}, err
+	}
+	var o owned
+	text := func(i int) string { s, _ := head.Val()[i].(string); return s }
+	generation, _ := strconv.ParseUint(text(1), 10, 32)
+	o.epoch, o.generation, o.project = text(0), uint32(generation), text(2)
+	return o, nil
+}
+
+// owned names what belongs to a session. The epoch is as it is stored.
+type owned struct {
+	epoch, project string
+	generation     uint32
+}
+
+func (l *Log) delete(ctx context.Context, session uuid.UUID, head owned, idle string, edges []string) (int64, error) {
 	k := keysOf(session)
-	names := append([]string{k.head(), k.dead(), indexKey(bucketOf(session)), k.presence()}, k.contents(head.Generation)...)
-	args := []any{session.String(), head.Position.Epoch.String(), head.Generation, l.cfg.Tombstone.Milliseconds(), idle, k.channel(),
-		wire.AppendDeleted(nil, wire.Deleted{Session: session, Epoch: head.Position.Epoch})}
+	names := append([]string{k.head(), k.dead(), indexKey(bucketOf(session)), k.presence()}, k.contents(head.generation)...)
+	epoch, _ := wire.ParseEpoch(head.epoch) // one that cannot be read is nobody's
+	args := []any{session.String(), head.epoch, head.generation, l.cfg.Tombstone.Milliseconds(), idle, k.channel(),
+		wire.AppendDeleted(nil, wire.Deleted{Session: session, Epoch: epoch})}
 	for _, edge := range edges {
 		args = append(args, edge)
 	}

@@ -27,6 +27,7 @@ const (
 	UndoTopChanged     Code = "UNDO_TOP_CHANGED"
 	ValueChanged       Code = "VALUE_CHANGED"
 	SessionAmbiguous   Code = "SESSION_AMBIGUOUS"
+	SessionDamaged     Code = "SESSION_DAMAGED"
 	IdempotencyReused  Code = "IDEMPOTENCY_CONFLICT"
 	LogTrimmed         Code = "LOG_TRIMMED"
 	Unauthorized       Code = "UNAUTHORIZED"
@@ -80,6 +81,8 @@ func (c Code) problem() problem {
 		return problem{status: 409}
 	case LogTrimmed:
 		return problem{status: 410}
+	case SessionDamaged:
+		return problem{status: 410, close: CloseNoSession}
 	case VersionConflict:
 		return problem{status: 412}
 	case PayloadTooLarge:

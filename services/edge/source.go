@@ -16,12 +16,15 @@ import (
 // hear, so the log is read here as it is.
 type source struct{ log *eventlog.Log }
 
-// Heads implements hub.Source. A session whose data contradicts itself cannot be continued and counts as lost.
+// Heads implements hub.Source. A session whose data contradict each other cannot be continued.
 func (s source) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
 	heads := make([]hub.Head, len(sessions))
 	for i, h := range s.log.Heads(ctx, sessions) {
-		heads[i] = hub.Head{Position: h.Position, Deleted: errors.Is(h.Err, eventlog.ErrGone)}
-		if h.Err != nil && !errors.Is(h.Err, eventlog.ErrNoSession) && !errors.Is(h.Err, eventlog.ErrTorn) {
+		heads[i] = hub.Head{Deleted: errors.Is(h.Err, eventlog.ErrGone), Torn: errors.Is(h.Err, eventlog.ErrTorn)}
+		switch {
+		case h.Err == nil:
+			heads[i].Position = h.Position
+		case !heads[i].Torn && !errors.Is(h.Err, eventlog.ErrNoSession):
 			heads[i].Err = h.Err
 		}
 	}
@@ -32,11 +35,10 @@ func (s source) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
 const trimTries = 3
 
 // Read implements hub.Source.
-func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, error) {
-	var entries []eventlog.LogEntry
-	var err error
+func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) (records []wire.Record, more bool, err error) {
+	var tail eventlog.Tail
 	for range trimTries {
-		entries, err = s.log.Read(ctx, session, from-1, limit)
+		tail, err = s.log.Read(ctx, session, from-1, limit)
 		var trimmed *eventlog.TrimmedError
 		if !errors.As(err, &trimmed) || trimmed.Oldest <= from {
 			break
@@ -44,14 +46,14 @@ func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit 
 		from = trimmed.Oldest
 	}
 	if errors.Is(err, eventlog.ErrAhead) || errors.Is(err, eventlog.ErrNoSession) {
-		return nil, nil // nothing from there on; the head says why
+		return nil, false, nil // nothing from there on; the head says why
 	}
 	if errors.Is(err, eventlog.ErrTorn) {
-		return nil, fmt.Errorf("%w: %w", hub.ErrLost, err)
+		return nil, false, fmt.Errorf("%w: %w", hub.ErrTorn, err)
 	}
-	records := make([]wire.Record, len(entries))
-	for i, e := range entries {
+	records = make([]wire.Record, len(tail.Records))
+	for i, e := range tail.Records {
 		records[i] = e.Record
 	}
-	return records, err
+	return records, tail.More(), err
 }

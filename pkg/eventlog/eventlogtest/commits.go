@@ -24,8 +24,9 @@ func (s suite) versionsAreAChain(t *testing.T) {
 		wrote = append(wrote, c.Record)
 	}
 
-	entries, err := log.Read(t.Context(), w.Session, 0, 100)
+	tail, err := log.Read(t.Context(), w.Session, 0, 100)
 	must(t, err)
+	entries := tail.Records
 	if len(entries) != 5 {
 		t.Fatalf("%d records in the log, want 5", len(entries))
 	}
@@ -135,8 +136,9 @@ func (s suite) concurrentWriters(t *testing.T) {
 	}
 	all.Wait()
 
-	entries, err := log.Read(t.Context(), first.Session, 0, writers*each+1)
+	tail, err := log.Read(t.Context(), first.Session, 0, writers*each+1)
 	must(t, err)
+	entries := tail.Records
 	if len(entries) != writers*each {
 		t.Fatalf("%d versions, want %d", len(entries), writers*each)
 	}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/pkg/wire"
 )
 
 func keyed(key string) *eventlog.IdempotencyKey {
@@ -142,7 +145,9 @@ func (s suite) wrongTypes(t *testing.T) {
 		if !errors.Is(err, eventlog.ErrTorn) {
 			t.Errorf("%s of a wrong type: %v, want torn", suffix, err)
 		}
+		reopen(rdb, head)
 		Same(t, before, Dump(t, rdb, w.Session))
+		s.deletes(t, log, rdb, w)
 	}
 }
 
@@ -177,7 +182,101 @@ func (s suite) torn(t *testing.T) {
 		if !errors.Is(err, eventlog.ErrTorn) {
 			t.Errorf("%s: %v, want torn", what, err)
 		}
+		reopen(rdb, Key(t, rdb, w.Session, "h"))
 		Same(t, before, Dump(t, rdb, w.Session))
+		s.deletes(t, log, rdb, w)
+	}
+}
+
+// reopen takes back that a session was condemned, if it was.
+func reopen(rdb redis.UniversalClient, head string) {
+	_ = rdb.HDel(context.Background(), head, "x").Err()
+}
+
+// deletes deletes a session, whatever is wrong with it, so that nothing is left of it but its tombstone.
+func (s suite) deletes(t *testing.T, log *eventlog.Log, rdb redis.UniversalClient, w *Writer) {
+	t.Helper()
+	if err := log.Delete(t.Context(), w.Session, nil); err != nil {
+		t.Errorf("it cannot be deleted: %v", err)
+	}
+	if left := Keys(t, rdb, w.Session); len(left) != 1 {
+		t.Errorf("left of it: %v", left)
+	}
+}
+
+func (s suite) condemned(t *testing.T) {
+	log, rdb := s.log(t, eventlog.Config{})
+	w := Creates(t, log)
+	w.Writes(t, Image(1, "one"), Image(2, "two"))
+	staged, err := log.Stage(t.Context(), w.Session, slices.Values([]wire.Image{Image(3, "three")}))
+	must(t, err)
+	nodes := Key(t, rdb, w.Session, "n:0")
+	must(t, rdb.HDel(t.Context(), nodes, string(nodeID(1))).Err())
+	_, first := log.Commit(t.Context(), w.Decides(Image(4, "four")))
+	must(t, rdb.HSet(t.Context(), nodes, string(nodeID(1)), "one").Err()) // all is right again, but nobody knows since when
+
+	_, commit := log.Commit(t.Context(), w.Decides(Image(4, "four")))
+	_, replace := log.Commit(t.Context(), w.Switches(staged))
+	_, head := log.Head(t.Context(), w.Session)
+	_, read := log.Read(t.Context(), w.Session, 0, 10)
+	_, load := log.Load(t.Context(), w.Session)
+	again, err := log.Condemn(t.Context(), w.Session, "another reason")
+	must(t, err)
+
+	for what, err := range map[string]error{"the commit that finds it": first, "commit": commit, "replace": replace, "head": head,
+		"read": read, "load": load, "heads": log.Heads(t.Context(), []uuid.UUID{w.Session})[0].Err} {
+		if !errors.Is(err, eventlog.ErrTorn) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if !strings.Contains(head.Error(), "nodes") || again {
+		t.Errorf("the first reason is not kept: %v, condemned again: %t", head, again)
+	}
+	must(t, rdb.Del(t.Context(), Key(t, rdb, w.Session, "n:1")).Err()) // what was staged would go by itself
+	s.deletes(t, log, rdb, w)
+	_, head = log.Head(t.Context(), w.Session)
+	wants(t, head, eventlog.ErrGone)
+	_, err = log.Condemn(t.Context(), w.Session, "it is gone")
+	wants(t, err, eventlog.ErrGone)
+}
+
+// Two writers may decide the same request at the same moment on the same base, and encode it alike.
+func (s suite) equalCommits(t *testing.T) {
+	mine, _ := s.log(t, eventlog.Config{})
+	yours, _ := s.log(t, eventlog.Config{})
+	w := Creates(t, mine)
+	for i := range 20 {
+		c := w.Decides(Image(i, "one"))
+		c.Key = keyed(fmt.Sprint("key ", i))
+		next := w.Another()
+		next.Took(c)
+		other := next.Decides(Image(i, "two"))
+		results := make(chan error, 2)
+		go func() {
+			_, err := mine.Commit(t.Context(), c)
+			results <- err
+		}()
+		go func() { // in a group, whose second proves that the first is in the log, whoever wrote it
+			all := yours.CommitAll(t.Context(), []eventlog.Commit{c, other})
+			results <- all[0].Err
+		}()
+
+		firsts := 0
+		for range 2 {
+			err := <-results
+			switch {
+			case err == nil:
+				firsts++
+			case !errors.As(err, new(*eventlog.DuplicateError)):
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if firsts != 1 {
+			t.Fatalf("%d: %d commits were the first, want 1", i, firsts)
+		}
+		tail, err := mine.ReadFrom(t.Context(), w.Session, w.At, 10)
+		must(t, err)
+		w.CatchesUp(t, tail.Records)
 	}
 }
 

@@ -30,8 +30,9 @@ func (s suite) retention(t *testing.T) {
 	if kept := 401 - head.Oldest; kept < 100 || kept > 100+64 {
 		t.Fatalf("the log keeps %d of 400 commits, want 100 to 164", kept)
 	}
-	entries, err := log.Read(t.Context(), w.Session, head.Oldest-1, 1000)
+	tail, err := log.Read(t.Context(), w.Session, head.Oldest-1, 1000)
 	must(t, err)
+	entries := tail.Records
 	if uint64(len(entries)) != 401-head.Oldest || head.LogBytes != size(entries) {
 		t.Errorf("%d records of %d bytes, the head says %d of %d", len(entries), size(entries), 401-head.Oldest, head.LogBytes)
 	}
@@ -42,7 +43,7 @@ func (s suite) retention(t *testing.T) {
 	if _, err = log.ReadFrom(t.Context(), w.Session, positions[5], 10); !errors.As(err, &trimmed) {
 		t.Errorf("reading from a trimmed position: %v", err)
 	}
-	tail, err := log.ReadFrom(t.Context(), w.Session, positions[head.Oldest-1], 10)
+	tail, err = log.ReadFrom(t.Context(), w.Session, positions[head.Oldest-1], 10)
 	if err != nil || len(tail.Records) != 10 || tail.Records[0].Record.Version != head.Oldest {
 		t.Errorf("the position before the oldest record is proved by that one: %v", err)
 	}
@@ -123,8 +124,8 @@ func (s suite) positions(t *testing.T) {
 	_, err = log.Read(t.Context(), w.Session, 7, 3)
 	wants(t, err, eventlog.ErrAhead)
 	none, err := log.Read(t.Context(), w.Session, 6, 3)
-	if err != nil || len(none) != 0 {
-		t.Errorf("after the head: %d records, %v", len(none), err)
+	if err != nil || len(none.Records) != 0 {
+		t.Errorf("after the head: %d records, %v", len(none.Records), err)
 	}
 }
 
@@ -179,8 +180,10 @@ func (s suite) loadTorn(t *testing.T) {
 
 	must(t, rdb.HSet(t.Context(), nodes, string(nodeID(1)), "another").Err())
 	_, changed := log.Load(t.Context(), w.Session)
+	reopen(rdb, Key(t, rdb, w.Session, "h"))
 	must(t, rdb.HDel(t.Context(), nodes, string(nodeID(1))).Err())
 	_, lost := log.Load(t.Context(), w.Session)
+	reopen(rdb, Key(t, rdb, w.Session, "h"))
 	must(t, rdb.HSet(t.Context(), nodes, "no id", "x").Err())
 	_, odd := log.Load(t.Context(), w.Session)
 
@@ -235,4 +238,36 @@ func (s suite) staged(t *testing.T) {
 	must(t, rdb.HDel(t.Context(), Key(t, rdb, w.Session, fmt.Sprint("n:", first.Generation)), string(nodeID(100))).Err())
 	_, err = log.Commit(t.Context(), w.Switches(first))
 	wants(t, err, eventlog.ErrStaged)
+}
+
+func (s suite) largeReads(t *testing.T) {
+	log, _ := s.log(t, eventlog.Config{})
+	w := Creates(t, log)
+	large := strings.Repeat("x", 1<<20)
+	for i := range 20 {
+		w.Writes(t, Image(i%3, large))
+	}
+	w.Writes(t, Image(0, "small"))
+
+	at, reads := uint64(0), 0
+	for more := true; more; reads++ {
+		tail, err := log.Read(t.Context(), w.Session, at, 1000)
+		must(t, err)
+		if size := size(tail.Records); len(tail.Records) == 0 || size > 6<<20 {
+			t.Fatalf("%d records of %d bytes in one read", len(tail.Records), size)
+		}
+		for _, e := range tail.Records {
+			if at++; e.Record.Version != at {
+				t.Fatalf("version %d, want %d", e.Record.Version, at)
+			}
+		}
+		more = tail.More()
+	}
+	if at != 21 || reads < 4 {
+		t.Errorf("%d versions in %d reads, want 21 in some", at, reads)
+	}
+	loaded, err := log.Load(t.Context(), w.Session)
+	if err != nil || loaded.Head.Position != w.At {
+		t.Errorf("loaded at %v, %v", loaded.Head.Position, err)
+	}
 }

@@ -178,20 +178,20 @@ func (r StreamLogs) ReadLog(ctx context.Context, session string, from wire.Posit
 
 // beginning reads the first page of a log, which need not begin with version 1. It returns where that ends.
 func (r StreamLogs) beginning(ctx context.Context, id uuid.UUID, each func(history.Line)) (at wire.Position, trimmed bool, err error) {
-	entries, err := r.Log.Read(ctx, id, 0, page)
+	tail, err := r.Log.Read(ctx, id, 0, page)
 	var cut *eventlog.TrimmedError
 	if errors.As(err, &cut) {
 		trimmed = true
-		entries, err = r.Log.Read(ctx, id, cut.Oldest-1, page)
+		tail, err = r.Log.Read(ctx, id, cut.Oldest-1, page)
 	}
 	if err != nil {
 		return at, trimmed, err
 	}
-	if len(entries) == 0 {
+	if len(tail.Records) == 0 {
 		head, err := r.Log.Head(ctx, id)
 		return head.Position, trimmed, err
 	}
-	at, err = r.record(id.String(), entries, each)
+	at, err = r.record(id.String(), tail.Records, each)
 	return at, trimmed, err
 }
 

@@ -103,7 +103,9 @@ func code(err error) (wire.Code, string) {
 		return wire.PayloadTooLarge, "The change is too large"
 	case errors.Is(err, session.ErrBusy):
 		return wire.RateLimited, "Too many commands are waiting for this session"
-	case errors.Is(err, session.ErrUnavailable), errors.Is(err, session.ErrTorn),
+	case errors.Is(err, session.ErrTorn):
+		return wire.SessionDamaged, "The session is damaged and closed: delete it, and load its project into a new one"
+	case errors.Is(err, session.ErrUnavailable),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return wire.Unavailable, "The service cannot answer at the moment; the same request may be repeated"
 	}
@@ -142,7 +144,7 @@ func detailsOf(v any) []byte {
 func (a *API) Fail(c *fiber.Ctx, err error) error {
 	p := problem(err)
 	switch {
-	case p.Code == wire.InternalError || errors.Is(err, session.ErrTorn):
+	case p.Code == wire.InternalError:
 		a.log.Error("request failed", "method", c.Method(), "route", c.Route().Path, "err", err)
 	case p.Code == wire.Unavailable:
 		a.log.Warn("request could not be answered", "method", c.Method(), "route", c.Route().Path, "err", err)

@@ -11,7 +11,7 @@ import (
 )
 
 // maxMoves bounds how often an undo is prepared again because the session moved on
-// while it was. So many times in a row means that the stack does not fit the graph.
+// while it was.
 const maxMoves = 100
 
 // outcome is what came of one try to carry out an intent.
@@ -124,7 +124,7 @@ func (l *live) try(ctx context.Context, in intent, call *Call, g goal, arrived u
 		switch {
 		case errors.Is(err, errMoved):
 			if moves++; moves == maxMoves {
-				return outcome{err: fmt.Errorf("%w: %w", ErrTorn, err)}
+				return outcome{err: unavailable(err)}
 			}
 		case err == nil:
 			return o

@@ -20,7 +20,7 @@ var (
 	ErrKeyReused       = errors.New("the idempotency key belongs to another request")      // IDEMPOTENCY_CONFLICT
 	ErrBusy            = errors.New("the session has too many commands waiting")           // RATE_LIMITED
 	ErrUnavailable     = errors.New("the event log cannot be reached")                     // UNAVAILABLE
-	ErrTorn            = errors.New("the stored session is damaged")                       // UNAVAILABLE, and an alarm
+	ErrTorn            = errors.New("the stored session is damaged")                       // SESSION_DAMAGED
 	ErrTooLarge        = errors.New("the change is too large")                             // PAYLOAD_TOO_LARGE
 	ErrScope           = errors.New("undo by actor is not available")                      // INVALID_REQUEST
 )

@@ -251,9 +251,60 @@ func TestADamagedSessionIsNotContinued(t *testing.T) {
 
 	_, read := cold.GraphJSON(cold.ctx)
 	_, command := d.try("CreateNode", d.folder("Shed"), session.Call{})
+	_, warm := d.GraphJSON(d.ctx)
 
-	if !errors.Is(read, session.ErrTorn) || !errors.Is(command, session.ErrTorn) {
-		t.Errorf("read %v, command %v", read, command)
+	if !errors.Is(read, session.ErrTorn) || !errors.Is(command, session.ErrTorn) || !errors.Is(warm, session.ErrTorn) {
+		t.Errorf("read %v, command %v, read in memory %v", read, command, warm)
+	}
+}
+
+func TestADamagedSessionIsReplacedByItsSavedProject(t *testing.T) {
+	t.Parallel()
+	d := start(t, options{}).project()
+	_, err := d.Save(d.ctx)
+	must(t, err)
+	d.creates("Garden") // is lost with the session
+	keys, err := d.rdb.Keys(d.ctx, "talus:*"+d.id.String()+":n:*").Result()
+	must(t, err)
+	must(t, d.rdb.HDel(d.ctx, keys[0], string(d.root[:])).Err())
+	_, err = d.try("CreateNode", d.folder("Shed"), session.Call{})
+	if !errors.Is(err, session.ErrTorn) {
+		t.Fatal(err)
+	}
+
+	r, err := d.LoadProject(d.t.Context(), d.made.Project, session.Call{})
+	must(t, err)
+	must(t, d.Delete(d.ctx))
+
+	again := &desk{instance: d.instance, ctx: session.NewContext(t.Context(), r.Session), id: r.Session, root: d.root}
+	again.creates("Shed")
+	if again.name(d.root) != "House" || r.Session == d.id {
+		t.Errorf("session %s with %q", r.Session, again.name(d.root))
+	}
+	if _, err := d.Info(d.ctx); !errors.Is(err, session.ErrNoSession) {
+		t.Errorf("after the deletion: %v", err)
+	}
+}
+
+func TestADamagedSessionThatNobodyUsesIsRemoved(t *testing.T) {
+	t.Parallel()
+	i := start(t, options{url: redistest.Server(t).URL()})
+	d := i.project()
+	keys, err := d.rdb.Keys(d.ctx, "talus:*"+d.id.String()+":n:*").Result()
+	must(t, err)
+	must(t, d.rdb.Del(d.ctx, keys[0]).Err())
+	if _, err := d.try("CreateNode", d.folder("Shed"), session.Call{}); !errors.Is(err, session.ErrTorn) {
+		t.Fatal(err)
+	}
+
+	young, _, err := i.Cleanup(t.Context(), time.Hour)
+	must(t, err)
+	i.later.Store(int64(2 * time.Hour))
+	old, _, err := i.Cleanup(t.Context(), time.Hour)
+	must(t, err)
+
+	if young != 0 || old != 1 {
+		t.Errorf("%d removed before its time, %d after", young, old)
 	}
 }
 

@@ -150,17 +150,14 @@ func (e *encoded) size() int {
 // settleAll answers a group in order, up to the first commit that failed. Those
 // behind it were decided on what did not happen, and are returned.
 func (l *live) settleAll(ctx context.Context, list []decided, results []eventlog.Result, began uint64) (again []*job) {
-	for k, certain := len(results)-1, false; k >= 0; k-- {
-		if certain {
-			results[k].Err = nil // one behind it is in the log, which proves it
-		}
-		certain = results[k].Err == nil
-	}
+	repeated := proved(results)
 	broken := false
 	for _, d := range list {
 		var err error
+		repeat := false
 		if d.encoded != nil {
-			err, results = results[0].Err, results[1:]
+			err, repeat = results[0].Err, repeated[0]
+			results, repeated = results[1:], repeated[1:]
 		}
 		a := d.command
 		switch {
@@ -175,6 +172,7 @@ func (l *live) settleAll(ctx context.Context, list []decided, results []eventlog
 			again = append(again, d.job)
 		default:
 			o, retry := l.conclude(ctx, d.encoded, err, a.call, began)
+			o.result.Replayed = o.result.Replayed || repeat
 			broken = err != nil
 			if retry != nil {
 				again = append(again, d.job)
@@ -184,6 +182,20 @@ func (l *live) settleAll(ctx context.Context, list []decided, results []eventlog
 		}
 	}
 	return again
+}
+
+// proved lets everything count as committed that stands before a commit which is in the log. Repeated are those of which
+// another instance made the very same commit, byte for byte, from a repeat of the request.
+func proved(results []eventlog.Result) (repeated []bool) {
+	repeated = make([]bool, len(results))
+	for k, certain := len(results)-1, false; k >= 0; k-- {
+		if certain {
+			repeated[k] = errors.As(results[k].Err, new(*eventlog.DuplicateError))
+			results[k].Err = nil
+		}
+		certain = results[k].Err == nil
+	}
+	return repeated
 }
 
 // unexpected reports whether the log gave up on a commit for a reason that has to do

@@ -213,7 +213,8 @@ func (d *desk) records() []wire.Record {
 // fold is the graph that the log's private deltas make.
 func (d *desk) fold() (*graph.Graph, wire.Position) {
 	d.t.Helper()
-	entries, err := d.log.Read(d.ctx, d.id, 0, 100_000)
+	tail, err := d.log.Read(d.ctx, d.id, 0, 100_000)
+	entries := tail.Records
 	must(d.t, err)
 	g, at := graph.New(), wire.Position{}
 	for n, e := range entries {

@@ -151,8 +151,9 @@ func (l *live) load(ctx context.Context) (*state, error) {
 		return nil, l.failure(err)
 	}
 	st, err := newState(loaded)
-	if err != nil {
-		l.svc.log.Error("session is damaged", "session", l.id, "err", err)
+	if err != nil { // what is stored belongs together and makes no graph all the same
+		_, _ = l.svc.deps.Log.Condemn(ctx, l.id, err.Error()) // or the next who loads it
+		l.svc.log.Error("session is torn", "session", l.id, "err", err)
 		return nil, err
 	}
 	st.template = l.svc.template(st.templateID)

@@ -88,15 +88,13 @@ func (s *Service) Commits(ctx context.Context, after After, limit int) (c Commit
 			return err
 		}
 		c.Head = k.head.Position
-		var entries []eventlog.LogEntry
+		var tail eventlog.Tail
 		if after.Position.IsZero() {
-			entries, err = s.deps.Log.Read(ctx, l.id, after.Version, limit)
+			tail, err = s.deps.Log.Read(ctx, l.id, after.Version, limit)
 		} else {
-			var tail eventlog.Tail
 			tail, err = s.deps.Log.ReadFrom(ctx, l.id, after.Position, limit)
-			entries = tail.Records
 		}
-		for _, e := range entries {
+		for _, e := range tail.Records {
 			c.Records = append(c.Records, e.Record)
 			if e.Record.Version > c.Head.Version {
 				c.Head = e.Record.Position()

@@ -69,11 +69,11 @@ func (l *live) replay(ctx context.Context, r *Result, call *Call, err error) (Re
 
 // events reads the events of a commit from the log; nil if it is not there any more.
 func (l *live) events(ctx context.Context, at wire.Position) []wire.Event {
-	entries, err := l.svc.deps.Log.Read(ctx, l.id, at.Version-1, 1)
-	if err != nil || len(entries) == 0 || entries[0].Record.Position() != at {
+	tail, err := l.svc.deps.Log.Read(ctx, l.id, at.Version-1, 1)
+	if err != nil || len(tail.Records) == 0 || tail.Records[0].Record.Position() != at {
 		return nil
 	}
-	return collect(entries[0].Record)
+	return collect(tail.Records[0].Record)
 }
 
 // derived is the id that a keyed request creates: the same for every repeat, and for

@@ -115,7 +115,7 @@ func describeAll(all []eventlog.Overview) []Info {
 
 // every calls fn with the sessions there are, a few at a time. On the way it lists
 // those under their projects that are not.
-func (s *Service) every(ctx context.Context, fn func([]Info) error) error {
+func (s *Service) every(ctx context.Context, fn func([]eventlog.Overview) error) error {
 	const page = 500
 	for cursor := ""; ; {
 		ids, next, err := s.deps.Log.Sessions(ctx, cursor, page)
@@ -127,7 +127,7 @@ func (s *Service) every(ctx context.Context, fn func([]Info) error) error {
 			return unavailable(err)
 		}
 		s.list(ctx, all...)
-		if err := fn(describeAll(all)); err != nil || next == "" {
+		if err := fn(all); err != nil || next == "" {
 			return err
 		}
 		cursor = next
@@ -182,20 +182,21 @@ func (s *Service) Delete(ctx context.Context) error {
 // returns how many were removed and how many are left, and ErrUnavailable.
 func (s *Service) Cleanup(ctx context.Context, idle time.Duration) (removed, active int, err error) {
 	since := s.deps.Now().Add(-idle)
-	err = s.every(ctx, func(infos []Info) error {
-		for _, info := range infos {
-			if info.LastActivity.After(since) {
+	err = s.every(ctx, func(all []eventlog.Overview) error {
+		for _, o := range all {
+			torn := errors.Is(o.Err, eventlog.ErrTorn) // when it was used is for the deletion to find out
+			if !torn && (o.Err != nil || o.Head.LastActivity.After(since)) {
 				continue
 			}
-			err := s.deps.Log.Delete(ctx, info.Session, &since)
+			err := s.deps.Log.Delete(ctx, o.Session, &since)
 			switch {
 			case err == nil:
 				removed++
-				s.warm.forget(info.Session)
+				s.warm.forget(o.Session)
 			case errors.Is(err, eventlog.ErrUnavailable):
-				return s.failure(info.Session, err)
+				return s.failure(o.Session, err)
 			case !errors.Is(err, eventlog.ErrBusy) && !errors.Is(err, eventlog.ErrNoSession):
-				s.log.Warn("idle session was not removed", "session", info.Session, "err", err)
+				s.log.Warn("idle session was not removed", "session", o.Session, "err", err)
 			}
 		}
 		return nil

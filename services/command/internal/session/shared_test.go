@@ -80,6 +80,30 @@ func TestNoRefusalIsDecidedOnAnOldGraph(t *testing.T) {
 	}
 }
 
+func TestOfOneRequestOnTwoInstancesAtOnceOneAnswerIsTheFirst(t *testing.T) {
+	t.Parallel()
+	one, other := two(t)
+	for n := range 100 {
+		call := session.Call{Key: fmt.Sprint("key ", n), CommandID: newID()} // so the two commits may be equal in every byte
+		results := make([]session.Result, 2)
+		var all sync.WaitGroup
+		for i, d := range []*desk{one, other} {
+			all.Go(func() {
+				r, err := d.try("CreateNode", d.folder(fmt.Sprint(n)), call)
+				if err != nil {
+					t.Error(err)
+				}
+				results[i] = r
+			})
+		}
+		all.Wait()
+
+		if results[0].Replayed == results[1].Replayed || results[0].Position != results[1].Position {
+			t.Fatalf("%d: %+v\n%+v", n, results[0], results[1])
+		}
+	}
+}
+
 func TestAnEmptyUndoIsSeenOnTheNewestState(t *testing.T) {
 	t.Parallel()
 	ahead, behind := two(t)

@@ -20,7 +20,7 @@ type chunk struct {
 // comes after that the room may yet see another branch.
 func (r *Room) readChunk(ring *Ring, from uint64) (*chunk, error) {
 	known := ring.Head()
-	recs, err := r.read(from, r.hub.cfg.Chunk)
+	recs, _, err := r.read(from, r.hub.cfg.Chunk)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,8 @@ type redis struct {
 	mu       sync.Mutex
 	down     bool
 	deaf     bool // publishes nothing
+	brief    bool // a read ends after two records
+	torn     map[uuid.UUID]bool
 	sessions map[uuid.UUID]*branch
 	deleted  map[uuid.UUID]bool
 	wanted   map[uuid.UUID]bool // channels that the hub asked for
@@ -53,7 +55,7 @@ func newRedis() *redis {
 	return &redis{
 		latency: time.Millisecond, confirm: 2 * time.Millisecond,
 		fault:    func() (int, time.Duration) { return 1, time.Millisecond },
-		sessions: map[uuid.UUID]*branch{}, deleted: map[uuid.UUID]bool{}, wanted: map[uuid.UUID]bool{}, heard: map[uuid.UUID]bool{},
+		sessions: map[uuid.UUID]*branch{}, deleted: map[uuid.UUID]bool{}, torn: map[uuid.UUID]bool{}, wanted: map[uuid.UUID]bool{}, heard: map[uuid.UUID]bool{},
 	}
 }
 
@@ -186,6 +188,8 @@ func (f *redis) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
 			out[i].Err = errDown
 		case ctx.Err() != nil:
 			out[i].Err = ctx.Err()
+		case f.torn[s]:
+			out[i].Torn = true
 		case b != nil:
 			out[i].Position = b.at
 		default:
@@ -196,24 +200,28 @@ func (f *redis) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
 }
 
 // Read implements hub.Source.
-func (f *redis) Read(ctx context.Context, id uuid.UUID, from uint64, limit int) ([]wire.Record, error) {
+func (f *redis) Read(ctx context.Context, id uuid.UUID, from uint64, limit int) ([]wire.Record, bool, error) {
 	time.Sleep(f.latency / 2)
 	defer time.Sleep(f.latency / 2)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reads++
 	if f.down {
-		return nil, errDown
+		return nil, false, errDown
 	}
 	var out []wire.Record
 	if b := f.sessions[id]; b != nil {
 		for _, r := range b.recs {
-			if r.Version >= from && len(out) < limit {
-				out = append(out, r)
+			if r.Version < from {
+				continue
 			}
+			if len(out) == limit || f.brief && len(out) == 2 {
+				return out, true, ctx.Err()
+			}
+			out = append(out, r)
 		}
 	}
-	return out, ctx.Err()
+	return out, false, ctx.Err()
 }
 
 // Add implements hub.Feed.

@@ -46,13 +46,15 @@ import (
 var (
 	ErrNoSession   = errors.New("hub: no such session")
 	ErrLost        = fmt.Errorf("%w: its data are lost", ErrNoSession) // nobody deleted it
+	ErrTorn        = fmt.Errorf("%w: they contradict each other", ErrLost)
 	ErrUnavailable = errors.New("hub: the log cannot be read")
 )
 
 // Head is where the log of one session ends.
 type Head struct {
-	Position wire.Position // zero: there is no such session
+	Position wire.Position // zero: there is no such session that can be continued
 	Deleted  bool          // there was one, and somebody deleted it
+	Torn     bool          // there is one, and it is closed because its data contradict each other
 	Err      error         // the head could not be read; nothing else is known
 }
 
@@ -61,10 +63,11 @@ type Source interface {
 	// Heads returns the head of each session, in order.
 	Heads(ctx context.Context, sessions []uuid.UUID) []Head
 	// Read returns up to limit records of the session from version `from` on, oldest
-	// first. Versions that are no longer kept are left out, so the first record may
-	// be a later one; an empty result means that nothing from there on is kept. An
+	// first, or fewer if they are large, and whether there are more; two at least, if
+	// there are. Versions that are no longer kept are left out, so the first record
+	// may be a later one; an empty result means that nothing from there on is kept. An
 	// error that wraps ErrLost means that the log must not be continued.
-	Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, error)
+	Read(ctx context.Context, session uuid.UUID, from uint64, limit int) (records []wire.Record, more bool, err error)
 }
 
 // Feed subscribes to the channels of sessions. Its methods do not block.

@@ -83,6 +83,25 @@ func TestASessionThatVanishesEndsItsClients(t *testing.T) {
 	})
 }
 
+func TestATornSessionEndsItsClientsAndTakesNoOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		ann := w.joins(t, plan, hub.After{})
+		wait(time.Second)
+
+		w.set(func(f *redis) { f.torn[plan] = true })
+		wait(time.Second)
+		late := w.joins(t, plan, hub.After{})
+		wait(time.Second)
+
+		ann.endedWith(hub.ErrTorn)
+		late.endedWith(hub.ErrTorn)
+	})
+}
+
 func TestARoomOutlivesItsLastClientForAWhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,11 +10,11 @@ import (
 // verdict is what a read of the log says of a position.
 type verdict struct {
 	records []wire.Record // those that follow the position, in order, without a hole
-	more    bool          // the read was full: there may be more
+	more    bool          // there are more
 	head    wire.Position // set if broken
 	broken  Reason        // not empty: the position cannot be continued
 	gone    bool          // there is no such session
-	deleted bool          // set if gone: somebody deleted it
+	why     error         // set if gone: ErrNoSession, ErrLost or ErrTorn
 	settled bool          // the head was read, too, and leaves no doubt
 }
 
@@ -29,11 +29,10 @@ var errMoving = errors.New("hub: the log moves faster than it can be read")
 // next one names it as the previous.
 func (r *Room) follow(at wire.Position, limit int) (verdict, error) {
 	for range followTries {
-		recs, err := r.read(at.Version, limit)
+		recs, full, err := r.read(at.Version, limit)
 		if err != nil {
 			return verdict{}, err
 		}
-		full := len(recs) == limit
 		if len(recs) > 0 && recs[0].Position() == at {
 			if recs = recs[1:]; len(recs) == 0 {
 				return verdict{more: full}, nil
@@ -73,7 +72,7 @@ func (r *Room) lookForHead(at wire.Position, recs []wire.Record) (verdict, error
 	v := verdict{settled: true, head: head, broken: Fork}
 	switch {
 	case head.IsZero():
-		return verdict{settled: true, gone: true, deleted: found.Deleted}, nil
+		return verdict{settled: true, gone: true, why: found.gone()}, nil
 	case head == at:
 		return verdict{settled: true}, nil
 	case head.Epoch != at.Epoch:
@@ -87,22 +86,22 @@ func (r *Room) lookForHead(at wire.Position, recs []wire.Record) (verdict, error
 }
 
 // read reads records from a version on and drops what is not the room's.
-func (r *Room) read(from uint64, limit int) ([]wire.Record, error) {
+func (r *Room) read(from uint64, limit int) (recs []wire.Record, more bool, err error) {
 	ctx, cancel := context.WithTimeout(r.hub.ctx, r.hub.cfg.ReadTimeout)
 	defer cancel()
 	r.hub.metrics.reads.Inc()
-	recs, err := r.hub.source.Read(ctx, r.session, max(1, from), limit)
+	recs, more, err = r.hub.source.Read(ctx, r.session, max(1, from), limit)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i, rec := range recs {
 		if rec.Session != r.session {
 			r.hub.metrics.dropped.WithLabelValues("isolation").Inc()
 			r.hub.log.Error("log entry refused", "session", r.session, "found", rec.Session, "version", rec.Version)
-			return recs[:i], nil
+			return recs[:i], more, nil
 		}
 	}
-	return recs, nil
+	return recs, more, nil
 }
 
 // repair reads the log from the room's head to its end. If the log cannot be read
@@ -115,7 +114,7 @@ func (r *Room) repair() bool {
 	for r.ring != nil {
 		v, err := r.follow(r.ring.tip, r.hub.cfg.Chunk)
 		if errors.Is(err, ErrLost) {
-			r.lose(ErrLost)
+			r.lose(err)
 			break
 		}
 		if err != nil {
@@ -141,7 +140,7 @@ func (r *Room) repair() bool {
 func (r *Room) catchUp(v verdict) bool {
 	switch {
 	case v.gone:
-		r.lose(reasonOf(v.deleted))
+		r.lose(v.why)
 		return false
 	case v.broken != "":
 		r.hub.metrics.repairs.WithLabelValues(string(v.broken)).Inc()
@@ -161,18 +160,23 @@ func (r *Room) lose(why error) {
 	r.hub.metrics.repairs.WithLabelValues("gone").Inc()
 	if errors.Is(why, ErrLost) {
 		r.hub.metrics.lost.Inc()
-		r.hub.log.Error("session is lost", "session", r.session, "clients", len(r.subs))
+		r.hub.log.Error("session is lost", "session", r.session, "clients", len(r.subs), "err", why)
 	} else {
 		r.hub.log.Info("session is gone", "session", r.session, "clients", len(r.subs))
 	}
 	r.close(why)
 }
 
-func reasonOf(deleted bool) error {
-	if deleted {
+// gone says why there is no session to go on with.
+func (h Head) gone() error {
+	switch {
+	case h.Torn:
+		return ErrTorn
+	case h.Deleted:
 		return ErrNoSession
+	default:
+		return ErrLost
 	}
-	return ErrLost
 }
 
 // headSeen takes the result of a head check that began after the subscription of
@@ -184,9 +188,13 @@ func (r *Room) headSeen(found Head) {
 		return
 	case head.IsZero() && r.ring == nil:
 		r.hub.metrics.joins.WithLabelValues("no_session").Add(float64(len(r.waiting)))
-		r.close(ErrNoSession)
+		why := ErrNoSession // whether it was deleted or never was is all the same to who comes now
+		if found.Torn {
+			why = ErrTorn
+		}
+		r.close(why)
 	case head.IsZero():
-		r.lose(reasonOf(found.Deleted))
+		r.lose(found.gone())
 	case r.ring == nil:
 		r.use(newRing(head, r.hub.cfg.RingFrames, r.hub.cfg.RingBytes))
 	case head != r.ring.tip:

@@ -249,3 +249,27 @@ func TestABackfillWaitsForALogThatIsAway(t *testing.T) {
 		ann.saw(1, 100)
 	})
 }
+
+// Records may be so large that a read ends before its number of records.
+func TestReadsThatEndEarlyLeaveNothingOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{RingFrames: 4, Chunk: 32, HeadCheck: time.Hour})
+		defer end()
+		plan := w.create(1)
+		w.commits(plan, 50)
+		w.set(func(f *redis) { f.brief = true })
+		ann := w.joins(t, plan, hub.After{})
+		far := w.joins(t, plan, behind(w.position(plan, 1)))
+		wait(time.Second)
+
+		w.set(func(f *redis) { f.deaf = true })
+		w.commits(plan, 20)
+		w.set(func(f *redis) { f.deaf = false })
+		w.commits(plan, 1)
+		wait(2 * time.Second)
+
+		ann.saw(51, 71)
+		far.saw(2, 71)
+	})
+}

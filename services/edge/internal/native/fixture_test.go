@@ -49,13 +49,13 @@ func (s source) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
 	return heads
 }
 
-func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, error) {
-	entries, err := s.Log.Read(ctx, session, from-1, limit)
-	records := make([]wire.Record, len(entries))
-	for i, e := range entries {
+func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, bool, error) {
+	tail, err := s.Log.Read(ctx, session, from-1, limit)
+	records := make([]wire.Record, len(tail.Records))
+	for i, e := range tail.Records {
 		records[i] = e.Record
 	}
-	return records, err
+	return records, tail.More(), err
 }
 
 func serve(t *testing.T) *edge {

@@ -117,6 +117,9 @@ type problem struct {
 	message string
 }
 
+// torn is what clients are told of a session that was closed because its data contradict each other.
+var torn = problem{wire.SessionDamaged, "The session is damaged and closed"}
+
 func noSession(session string) problem {
 	return problem{wire.InvalidSession, "Session not found: " + session}
 }

@@ -134,7 +134,10 @@ func (s *subscription) Ended(err error) {
 // the connection where the protocol says so.
 func (s *subscription) sendAway(id []byte, err error) {
 	p := problem{wire.Unavailable, "the session cannot be read now"}
-	if errors.Is(err, hub.ErrNoSession) {
+	switch {
+	case errors.Is(err, hub.ErrTorn):
+		p = torn
+	case errors.Is(err, hub.ErrNoSession):
 		p = noSession(s.session.String())
 	}
 	s.connection.refuse(id, p)

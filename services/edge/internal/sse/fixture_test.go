@@ -35,16 +35,16 @@ func (s source) Heads(ctx context.Context, sessions []uuid.UUID) []hub.Head {
 	return heads
 }
 
-func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, error) {
-	entries, err := s.Log.Read(ctx, session, from-1, limit)
+func (s source) Read(ctx context.Context, session uuid.UUID, from uint64, limit int) ([]wire.Record, bool, error) {
+	tail, err := s.Log.Read(ctx, session, from-1, limit)
 	if trimmed := (*eventlog.TrimmedError)(nil); errors.As(err, &trimmed) {
-		entries, err = s.Log.Read(ctx, session, trimmed.Oldest-1, limit)
+		tail, err = s.Log.Read(ctx, session, trimmed.Oldest-1, limit)
 	}
-	records := make([]wire.Record, len(entries))
-	for i, e := range entries {
+	records := make([]wire.Record, len(tail.Records))
+	for i, e := range tail.Records {
 		records[i] = e.Record
 	}
-	return records, err
+	return records, tail.More(), err
 }
 
 // edge is the whole path from Redis to the wire, without the service around it.

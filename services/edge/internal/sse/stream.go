@@ -119,6 +119,8 @@ func (s *stream) ID() uuid.UUID { return s.id }
 func (s *stream) Ended(err error) {
 	switch {
 	case err == nil:
+	case errors.Is(err, hub.ErrTorn):
+		s.conn.Close(wire.CloseNoSession, "The session is damaged and closed")
 	case errors.Is(err, hub.ErrNoSession):
 		s.conn.Close(wire.CloseNoSession, "Session not found: "+s.session.String())
 	default:
