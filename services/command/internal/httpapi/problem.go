@@ -143,10 +143,10 @@ func detailsOf(v any) []byte {
 // serve, and never fails itself.
 func (a *API) Fail(c *fiber.Ctx, err error) error {
 	p := problem(err)
-	switch {
-	case p.Code == wire.InternalError:
+	switch p.Code {
+	case wire.InternalError:
 		a.log.Error("request failed", "method", c.Method(), "route", c.Route().Path, "err", err)
-	case p.Code == wire.Unavailable:
+	case wire.Unavailable:
 		a.log.Warn("request could not be answered", "method", c.Method(), "route", c.Route().Path, "err", err)
 	}
 	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
