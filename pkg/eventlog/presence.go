@@ -19,6 +19,7 @@ type Count struct {
 	Clients int       // that the edge has; 0 removes its entry
 	Client  uuid.UUID // who came or went since it said so last, if that was exactly one; else uuid.Nil
 	Dead    []string  // edges whose entries go in the same step
+	Swapped bool      // some came and as many went since it said so last: that is announced, too
 	Number  uint64    // about the time in ms, greater than in all that the edge said of the session before; 0: none is given
 }
 
@@ -50,7 +51,7 @@ func (l *Log) Announce(ctx context.Context, edge string, counts []Count) []Prese
 			who = `"` + c.Client.String() + `"`
 		}
 		args := []any{edge, c.Clients, who, k.channel(),
-			beginning(wire.SessionConnected, c.Session, now), beginning(wire.SessionDisconnected, c.Session, now), c.Number}
+			beginning(wire.SessionConnected, c.Session, now), beginning(wire.SessionDisconnected, c.Session, now), c.Number, c.Swapped}
 		for _, dead := range c.Dead {
 			args = append(args, dead)
 		}

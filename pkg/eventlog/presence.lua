@@ -1,12 +1,13 @@
 -- presence sets the number of clients that an edge has in a session, removes the entries of dead edges, and announces the sum if
--- it has changed. Saying the same twice changes and announces nothing. What an edge said before something that was carried out
+-- it has changed, or if others than before make it up. Saying the same twice changes and announces nothing. What an edge said before something that was carried out
 -- already, and what comes late of a dead one, is not carried out: the network may hold a request back for longer than its sender
 -- waits for the answer.
 --
 -- KEYS  1 head  2 presence: edge → clients, '#' → number of the newest announcement, '#' edge → number of its newest request  3 tombstone
 -- ARGV  1 edge  2 clients  3 who came or went if it was exactly one, as JSON, or ''  4 channel
 --       5 beginning of a session:connected message  6 the same of session:disconnected
---       7 number of the request, about the time in ms, greater than those before of this edge; 0: it is always carried out  8 … dead edges
+--       7 number of the request, about the time in ms, greater than those before of this edge; 0: it is always carried out  8 '1': some came and as many went
+--       9 … dead edges
 --
 -- returns {1, clients of all, number of the announcement, 0 | 1 connected | 2 disconnected, 1 if it names one, edge, clients, …},
 --         {-1} no such session, {-2} deleted before
@@ -29,10 +30,10 @@ for i = 1, #entries, 2 do
   end
 end
 local mine, after = counts[ARGV[1]] or 0, before
-local now, request = tonumber(ARGV[2]), tonumber(ARGV[7])
+local now, request, swapped = tonumber(ARGV[2]), tonumber(ARGV[7]), ARGV[8] == '1'
 if request > 0 then
   if request <= (requests[ARGV[1]] or 0) then
-    now = mine
+    now, swapped = mine, false
   else
     redis.call('HSET', KEYS[2], '#' .. ARGV[1], ARGV[7])
   end
@@ -40,7 +41,7 @@ end
 for edge, newest in pairs(requests) do
   if newest < time - hour and not counts[edge] and edge ~= ARGV[1] then redis.call('HDEL', KEYS[2], '#' .. edge) end
 end
-for i = 8, #ARGV do
+for i = 9, #ARGV do
   if counts[ARGV[i]] and ARGV[i] ~= ARGV[1] then
     redis.call('HDEL', KEYS[2], ARGV[i])
     redis.call('HSET', KEYS[2], '#' .. ARGV[i], string.format('%.0f', time + hour))
@@ -57,11 +58,11 @@ elseif now ~= mine then
 end
 after = after + now - mine
 local event, named = 0, 0
-if after ~= before then
+if after ~= before or swapped then
   -- The clock keeps numbers growing over a loss of data that nobody noticed.
   number = math.max(number + 1, time)
   redis.call('HSET', KEYS[2], '#', string.format('%.0f', number))
-  event = after > before and 1 or 2
+  event = after < before and 2 or 1
   local who = 'null'
   if ARGV[3] ~= '' and math.abs(after - before) == 1 and math.abs(now - mine) == 1 then
     who, named = ARGV[3], 1

@@ -188,6 +188,23 @@ func (s suite) late(t *testing.T) {
 	}
 }
 
+func (s suite) swapped(t *testing.T) {
+	log, rdb := s.log(t, eventlog.Config{Lease: time.Minute})
+	w := Creates(t, log)
+	ear := listener(t, rdb, w.Session)
+	edge, now := begins(t, log), uint64(time.Now().UnixMilli())
+	must(t, log.SetClients(t.Context(), w.Session, edge, 2))
+
+	for range 2 { // the repeat is none
+		c := eventlog.Count{Session: w.Session, Clients: 2, Swapped: true, Number: now}
+		if p := log.Announce(t.Context(), edge, []eventlog.Count{c})[0]; p.Err != nil || p.Clients != 2 || p.Named {
+			t.Errorf("%+v", p)
+		}
+	}
+
+	hears(t, ear, w.Session, "session:connected several 2", "session:connected several 2")
+}
+
 func (s suite) forgets(t *testing.T) {
 	log, rdb := s.log(t, eventlog.Config{Lease: time.Minute})
 	w := Creates(t, log)

@@ -58,6 +58,7 @@ func Run(t *testing.T, connect func(testing.TB) redis.UniversalClient) {
 		"clients are counted over living edges":                         suite.clients,
 		"a sum that changes is announced once and with the next number": suite.announced,
 		"an announcement names a client only if it was exactly one":     suite.named,
+		"one who comes in the place of another is announced":            suite.swapped,
 		"what an edge says that comes late is not carried out":          suite.late,
 		"what an edge said last is forgotten after an hour":             suite.forgets,
 		"the entries of dead edges go in the same step":                 suite.replaced,

@@ -1,6 +1,7 @@
 package presence_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,13 +59,14 @@ func TestOneWhoComesOrGoesAloneIsNamed(t *testing.T) {
 		room.Leave(ann)
 		time.Sleep(time.Second)
 		room.Enter(uuid.New())
-		room.Leave(ann) // nothing has changed in sum
+		room.Leave(uuid.New()) // nothing has changed in sum
 		time.Sleep(time.Second)
 
 		want := []announcement{
 			{wire.SessionConnected, wire.Presence{Client: ann, Count: 1, Seq: 1}},
 			{wire.SessionConnected, wire.Presence{Count: 3, Seq: 2}},
 			{wire.SessionDisconnected, wire.Presence{Client: ann, Count: 2, Seq: 3}},
+			{wire.SessionConnected, wire.Presence{Count: 2, Seq: 4}},
 		}
 		got := s.announced(plan)
 		if len(got) != len(want) {
@@ -132,6 +134,37 @@ func TestWhoLeavesWhileItsEdgeIsTakenForDeadIsNotAnnouncedAsOneWhoComes(t *testi
 			if told.who.Client == ann {
 				t.Errorf("announced %+v", told)
 			}
+		}
+	})
+}
+
+// Who knows the others by name must hear of it: else one who came unheard could only be heard to go, for the second time.
+func TestOneWhoComesInThePlaceOfAnotherIsAnnouncedAsSeveral(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStore(plan)
+		e := s.edge(t)
+		defer e.end()
+		room, ann := e.opens(plan), uuid.New()
+		room.Enter(ann)
+		room.enters(2)
+		time.Sleep(time.Second)
+
+		room.Leave(ann)
+		time.Sleep(time.Second)
+		room.Leave(uuid.New())
+		room.Enter(ann)
+		time.Sleep(time.Second)
+		room.Leave(ann)
+		time.Sleep(time.Second)
+
+		want := []announcement{
+			{wire.SessionConnected, wire.Presence{Count: 3, Seq: 1}},
+			{wire.SessionDisconnected, wire.Presence{Client: ann, Count: 2, Seq: 2}},
+			{wire.SessionConnected, wire.Presence{Count: 2, Seq: 3}},
+			{wire.SessionDisconnected, wire.Presence{Client: ann, Count: 1, Seq: 4}},
+		}
+		if got := s.announced(plan); !slices.Equal(got, want) {
+			t.Errorf("announced %+v, want %+v", got, want)
 		}
 	})
 }

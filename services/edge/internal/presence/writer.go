@@ -59,6 +59,7 @@ type flight struct {
 	entered uint64
 	since   changes
 	one     uuid.UUID // who came or went, if that is all that the write tells
+	swapped bool      // there are as many as were written, and not the same
 	number  uint64    // greater than those of all writes before
 }
 
@@ -95,6 +96,7 @@ func (p *Presence) takeOff(now time.Time) []flight {
 func (p *Presence) depart(c *count) flight {
 	p.number = max(p.number+1, uint64(time.Now().UnixMilli()))
 	f := flight{count: c, clients: c.here, entered: c.entered, since: c.since, number: p.number}
+	f.swapped = c.here == c.written && f.since.came+f.since.went > 0
 	if f.since.came-f.since.went == c.here-c.written {
 		f.one = f.since.one()
 	}
@@ -106,7 +108,7 @@ func (p *Presence) depart(c *count) flight {
 func (p *Presence) write(ctx context.Context, flights []flight) bool {
 	counts := make([]eventlog.Count, len(flights))
 	for i, f := range flights {
-		counts[i] = eventlog.Count{Session: f.count.session, Clients: f.clients, Client: f.one, Dead: f.count.dead, Number: f.number}
+		counts[i] = eventlog.Count{Session: f.count.session, Clients: f.clients, Client: f.one, Dead: f.count.dead, Swapped: f.swapped, Number: f.number}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	results := p.store.Announce(ctx, p.edge, counts)
