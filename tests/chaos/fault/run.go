@@ -28,6 +28,7 @@ const (
 	silence        = 5 * time.Second  // after which clients give a connection up
 	offBranch      = 12 * time.Second // after a loss all must have left the dead branch, and be seen to
 	healLimit      = 40 * time.Second
+	minimum        = 300 // acknowledged commands of a run: enough for every check to have something to look at
 )
 
 // Config is one run of one fault. The zero value of a field but Fault, Binaries and Dir means its default.
@@ -142,7 +143,7 @@ func (d *driver) work(ctx context.Context) (err error) {
 	cfg := workload.Config{
 		Logs:     workload.StreamLogs{Log: eventlog.New(rdb, eventlog.Config{})},
 		Recorder: history.NewRecorder(out), Sessions: d.cfg.Sessions, Clients: d.cfg.Clients, Writers: d.cfg.Writers, Rate: d.cfg.Rate, Seed: d.cfg.Seed,
-		For: d.length(), Jitter: time.Second, Silence: silence, Timeout: requestTimeout,
+		For: d.length(), MinCommands: minimum, Jitter: time.Second, Silence: silence, Timeout: requestTimeout,
 		During: func(_ context.Context, r *history.Recorder, sessions []string) { d.strike(ctx, r, sessions) }, // it takes the time that healing takes
 	}
 	for _, i := range d.scene.System.Commands {

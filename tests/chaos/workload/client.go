@@ -25,6 +25,7 @@ type client struct {
 	reading  int           // the number of the read that counts; older ones are dropped
 	asked    wire.Position // from which it asked to go on
 	joined   bool
+	leaving  bool
 	gone     bool // sent away for good
 	count    int  // of clients, as it was told last
 	told     bool // by an announcement

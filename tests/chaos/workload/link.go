@@ -134,7 +134,7 @@ func (l *link) dial(ctx context.Context) error {
 func (c *client) asks() wire.Position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.joined, c.asked = false, c.position
+	c.joined, c.leaving, c.asked = false, false, c.position
 	return c.asked
 }
 
@@ -224,8 +224,20 @@ func (l *link) tire(ctx context.Context, rng *rand.Rand) bool {
 		return false
 	default:
 		c := l.clients[rng.IntN(len(l.clients))]
+		if !c.leaves() {
+			return true // it does so already, or has not come yet
+		}
 		return l.write(ctx, map[string]string{"type": "leave", "id": c.name, "session_id": c.session.id}) == nil
 	}
+}
+
+// leaves notes that the client asks to leave, if it may.
+func (c *client) leaves() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	may := c.joined && !c.leaving
+	c.leaving = true
+	return may
 }
 
 // ended records the end of a subscription, if it had begun.

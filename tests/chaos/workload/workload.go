@@ -38,6 +38,7 @@ type Config struct {
 	Writers     int           // per session, default 2
 	For         time.Duration // of writing, default 30 s
 	MaxCommands int           // after so many acknowledged commands the writers end, too; 0: no limit
+	MinCommands int           // the writers go on until so many were acknowledged, for a minute at most
 	Rate        float64       // requests per second and writer on average, default 10
 	Seed        uint64        // of everything that is drawn
 	Delete      bool          // delete the sessions at the end
@@ -167,6 +168,7 @@ func (w *workload) write(ctx context.Context) {
 	w.await(breaking, w.For, func() bool { return w.MaxCommands > 0 && w.acked.Load() >= int64(w.MaxCommands) })
 	over()
 	faults.Wait()
+	w.await(ctx, time.Minute, func() bool { return w.acked.Load() >= int64(w.MinCommands) })
 	enough()
 	writers.Wait()
 }
