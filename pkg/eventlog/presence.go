@@ -30,6 +30,7 @@ type Present struct {
 	Seq     uint64         // of the newest announcement; 0: there was none
 	Event   wire.EventName // what this call has announced; empty: nothing
 	Named   bool           // the announcement names the one client
+	Prev    uint64         // number of the announcement before that of this call
 	Err     error          // ErrNoSession, ErrTorn or ErrUnavailable
 }
 
@@ -103,14 +104,14 @@ func parsePresent(cmd *redis.Cmd) Present {
 	if err != nil {
 		return Present{Err: classify(err)}
 	}
-	p := Present{Clients: int(answer.number(1)), Seq: uint64(answer.number(2)), Named: answer.number(4) == 1, Edges: map[string]int{}}
+	p := Present{Clients: int(answer.number(1)), Seq: uint64(answer.number(2)), Named: answer.number(4) == 1, Prev: uint64(answer.number(5)), Edges: map[string]int{}}
 	switch answer.number(3) {
 	case 1:
 		p.Event = wire.SessionConnected
 	case 2:
 		p.Event = wire.SessionDisconnected
 	}
-	for i := 5; i+1 < len(answer); i += 2 {
+	for i := 6; i+1 < len(answer); i += 2 {
 		p.Edges[answer.text(i)] = int(answer.number(i + 1))
 	}
 	return p

@@ -9,7 +9,8 @@
 --       7 number of the request, about the time in ms, greater than those before of this edge; 0: it is always carried out  8 '1': some came and as many went
 --       9 … dead edges
 --
--- returns {1, clients of all, number of the announcement, 0 | 1 connected | 2 disconnected, 1 if it names one, edge, clients, …},
+-- returns {1, clients of all, number of the announcement, 0 | 1 connected | 2 disconnected, 1 if it names one,
+--         number of the announcement before, edge, clients, …},
 --         {-1} no such session, {-2} deleted before
 if redis.call('HEXISTS', KEYS[1], 'e') == 0 then
   redis.call('UNLINK', KEYS[2])
@@ -57,7 +58,7 @@ elseif now ~= mine then
   counts[ARGV[1]] = now
 end
 after = after + now - mine
-local event, named = 0, 0
+local event, named, previous = 0, 0, number
 if after ~= before or swapped then
   -- The clock keeps numbers growing over a loss of data that nobody noticed.
   number = math.max(number + 1, time)
@@ -68,9 +69,10 @@ if after ~= before or swapped then
     who, named = ARGV[3], 1
   end
   local fields = string.format('"client_id":%s,"client_count":%.0f,"seq":%.0f', who, after, number)
+  if previous > 0 then fields = fields .. string.format(',"prev":%.0f', previous) end
   redis.pcall('PUBLISH', ARGV[4], ARGV[4 + event] .. string.char(0, 0, 0, #fields) .. fields)
 end
-local answer = {1, after, number, event, named}
+local answer = {1, after, number, event, named, previous}
 for edge, n in pairs(counts) do
   answer[#answer + 1] = edge
   answer[#answer + 1] = n

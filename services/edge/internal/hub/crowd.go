@@ -113,16 +113,22 @@ func (r *Room) receivePresence(e wire.Ephemeral) {
 }
 
 // present hands the newest announcement to all who were told about themselves; the others are told with their own. An older
-// one is dropped.
+// one is dropped, and one that does not follow the last stands for several: it names nobody.
 func (r *Room) present(e wire.Ephemeral, who wire.Presence) {
 	if who.Seq <= r.crowd.who.Seq {
 		r.hub.metrics.dropped.WithLabelValues("old_presence").Inc()
 		return
 	}
+	last := r.crowd.who.Seq
+	several := e
+	several.Fields = wire.AppendPresence(nil, wire.Presence{Count: who.Count, Seq: who.Seq})
+	if who.Prev != last {
+		who.Client, e = uuid.Nil, several
+	}
 	r.crowd.who = who
 	in := event(e)
 	frame := r.made(in)
-	r.presence.Store(&told{frame, who.Seq, in})
+	r.presence.Store(&told{frame: frame, number: who.Seq, in: in, before: last, several: event(several)})
 	r.broadcast(frame, State{Topic: PresenceTopic, Number: who.Seq}, func(s *Subscription) bool { return s.ticket == 0 })
 }
 
@@ -157,8 +163,7 @@ func (r *Room) own(s *Subscription) []byte {
 	if newest := r.presence.Load(); newest != nil && r.crowd.who.Client == client {
 		return newest.frame[s.format]
 	}
-	who := r.crowd.who
-	who.Client = client
+	who := wire.Presence{Client: client, Count: r.crowd.who.Count, Seq: r.crowd.who.Seq}
 	return event(wire.Ephemeral{
 		Session: r.session, Name: wire.SessionConnected, Time: time.Now().UnixMilli(), Fields: wire.AppendPresence(nil, who),
 	})(s.format)

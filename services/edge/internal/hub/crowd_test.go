@@ -100,7 +100,8 @@ func (p *person) told(t *testing.T, own, others string) {
 		var seqs []string
 		for _, text := range texts {
 			_, seq, _ := strings.Cut(text, `"seq":`)
-			seqs = append(seqs, strings.TrimRight(seq, "}"))
+			seq, _, _ = strings.Cut(strings.TrimRight(seq, "}"), ",")
+			seqs = append(seqs, seq)
 		}
 		return strings.Join(seqs, " ")
 	}
@@ -250,6 +251,35 @@ func TestWhoMissedTheStatusDoesNotGetTheNewestAnnouncementAgain(t *testing.T) {
 		}
 		if again := latest(ann.sub, told); again != "" {
 			t.Errorf("latest is %q although all of it was sent", again)
+		}
+	})
+}
+
+func TestAnAnnouncementThatDoesNotFollowTheLastNamesNobody(t *testing.T) {
+	counted(t, func(t *testing.T, w *world, r *register, plan uuid.UUID) {
+		ann, ben, cleo := w.joins(t, plan, hub.After{}), uuid.New(), uuid.New()
+		wait(time.Second)
+		r.tells(hub.News{})
+		r.tells(hub.News{Who: wire.Presence{Count: 1, Seq: 1}, Counted: 1})
+		begun := ann.knows
+
+		w.announces(plan, wire.Presence{Client: ben, Count: 2, Seq: 2, Prev: 1})
+		w.announces(plan, wire.Presence{Client: cleo, Count: 4, Seq: 4, Prev: 3})
+		w.announces(plan, wire.Presence{Client: uuid.New(), Count: 3, Seq: 3, Prev: 2}) // too late
+		known := ann.knows
+		w.announces(plan, wire.Presence{Client: cleo, Count: 3, Seq: 5, Prev: 4})
+
+		ann.told(t, "1", "2 4 5")
+		for i, want := range []string{`"` + ben.String() + `"`, "null", `"` + cleo.String() + `"`} {
+			if !strings.Contains(ann.events[i], `"client_id":`+want) {
+				t.Errorf("told %s, want %s", ann.events[i], want)
+			}
+		}
+		if text := latest(ann.sub, known); !strings.Contains(text, cleo.String()) {
+			t.Errorf("who missed one finds %s", text)
+		}
+		if text := latest(ann.sub, begun); !strings.Contains(text, `"client_id":null,"client_count":3,"seq":5`) {
+			t.Errorf("who missed several finds %s", text)
 		}
 	})
 }

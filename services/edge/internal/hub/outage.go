@@ -73,7 +73,7 @@ func (r *Room) inform(now string) {
 	frame := r.made(in)
 	r.statuses++
 	state := State{Topic: StatusTopic, Number: r.statuses}
-	r.status.Store(&told{frame, state.Number, in})
+	r.status.Store(&told{frame: frame, number: state.Number, in: in})
 	r.hub.log.Info("session changed its status", "session", r.session, "status", now, "clients", len(r.subs))
 	for _, s := range r.subs {
 		s.client.Event(frame[s.format], state)

@@ -21,6 +21,17 @@ type told struct {
 	frame  texts
 	number uint64
 	in     maker
+
+	before  uint64 // number of the one before
+	several maker  // what it is for who missed that one, too; nil: the same
+}
+
+// after is the state in a format for who knows the one of a number.
+func (t *told) after(known uint64, as Format) []byte {
+	if known == t.before || t.several == nil {
+		return t.frame[as]
+	}
+	return t.several(as)
 }
 
 // open gives the room's states a text in a format that was not read so far.
@@ -43,7 +54,7 @@ func (s *Subscription) Latest(since [Topics]uint64) ([]byte, [Topics]uint64) {
 	var latest []byte
 	add := func(topic uint8, newest *told, known uint64) {
 		if newest != nil && newest.number > known {
-			latest = append(latest[:len(latest):len(latest)], newest.frame[s.format]...)
+			latest = append(latest[:len(latest):len(latest)], newest.after(known, s.format)...)
 			since[topic] = newest.number
 		}
 	}

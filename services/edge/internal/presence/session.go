@@ -27,8 +27,7 @@ func (s *Session) Enter(client uuid.UUID) (ticket uint64, clients int) {
 	s.here++
 	c.here++
 	c.entered++
-	c.since.came++
-	c.since.client = client
+	c.since.add(client, 1)
 	s.presence.changed(c)
 	return c.entered, c.others + c.here
 }
@@ -40,8 +39,7 @@ func (s *Session) Leave(client uuid.UUID) {
 	c := s.count
 	s.here--
 	c.here--
-	c.since.went++
-	c.since.client = client
+	c.since.add(client, -1)
 	s.presence.changed(c)
 }
 
@@ -66,7 +64,7 @@ func (s *Session) Close() {
 	s.presence.mu.Lock()
 	defer s.presence.mu.Unlock()
 	c := s.count
-	c.since.went += s.here
+	c.since.others += s.here
 	c.here -= s.here
 	s.here = 0
 	if c.open == s {
@@ -100,14 +98,35 @@ type count struct {
 
 // changes are comings and goings.
 type changes struct {
-	came, went int
-	client     uuid.UUID // the last
+	clients map[uuid.UUID]int // 1: came, -1: went; whoever did both is not in it
+	others  int               // who went without a name
 }
 
-// one is who came or went if nobody else did.
-func (c changes) one() uuid.UUID {
-	if c.came+c.went == 1 {
-		return c.client
+func (c *changes) add(client uuid.UUID, n int) {
+	if c.clients == nil {
+		c.clients = map[uuid.UUID]int{}
+	}
+	if c.clients[client] += n; c.clients[client] == 0 {
+		delete(c.clients, client)
+	}
+}
+
+// merge adds what happened before.
+func (c *changes) merge(before changes) {
+	for client, n := range before.clients {
+		c.add(client, n)
+	}
+	c.others += before.others
+}
+
+func (c *changes) any() bool { return len(c.clients)+c.others > 0 }
+
+// one is who came or went if nobody else did and the number of clients has changed by so many; else uuid.Nil.
+func (c *changes) one(by int) uuid.UUID {
+	for client, n := range c.clients {
+		if len(c.clients) == 1 && c.others == 0 && n == by {
+			return client
+		}
 	}
 	return uuid.Nil
 }

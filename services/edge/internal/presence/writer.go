@@ -96,10 +96,7 @@ func (p *Presence) takeOff(now time.Time) []flight {
 func (p *Presence) depart(c *count) flight {
 	p.number = max(p.number+1, uint64(time.Now().UnixMilli()))
 	f := flight{count: c, clients: c.here, entered: c.entered, since: c.since, number: p.number}
-	f.swapped = c.here == c.written && f.since.came+f.since.went > 0
-	if f.since.came-f.since.went == c.here-c.written {
-		f.one = f.since.one()
-	}
+	f.one, f.swapped = f.since.one(c.here-c.written), c.here == c.written && f.since.any()
 	c.since, c.flying = changes{}, true
 	return f
 }
@@ -132,7 +129,7 @@ func (p *Presence) land(f flight, r eventlog.Present) {
 		if news.Event = c.read(r, p.edge); news.Event != "" {
 			p.metrics.news.WithLabelValues("write").Inc()
 		}
-		news.Who = wire.Presence{Seq: r.Seq, Count: uint64(r.Clients)}
+		news.Who = wire.Presence{Seq: r.Seq, Prev: r.Prev, Count: uint64(r.Clients)}
 		if r.Named {
 			news.Who.Client = f.one
 		}
@@ -141,10 +138,7 @@ func (p *Presence) land(f flight, r eventlog.Present) {
 		c.written, c.unsure, c.dead = f.clients, false, nil // there is nothing to be in
 	default:
 		c.unsure = true
-		c.since.came, c.since.went = c.since.came+f.since.came, c.since.went+f.since.went
-		if c.since.client == uuid.Nil {
-			c.since.client = f.since.client
-		}
+		c.since.merge(f.since)
 	}
 	p.changed(c)
 	if c.unsure {
@@ -166,7 +160,7 @@ func (p *Presence) finish(ctx context.Context) {
 	p.asked = nil
 	var flights []flight
 	for _, c := range p.counts {
-		if c.since.went, c.here = c.since.went+c.here, 0; c.unwritten() {
+		if c.since.others, c.here = c.since.others+c.here, 0; c.unwritten() {
 			flights = append(flights, p.depart(c))
 		}
 	}
