@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -138,14 +139,19 @@ func (p *process) tail() string {
 	return string(text[max(0, len(text)-most):])
 }
 
-// freeAddr is an address of the loopback that nobody listened on a moment ago.
+// freeAddr is an address of the loopback that nobody listened on a moment ago. It is none of those that the system gives to
+// connections on their own: one of them could take it while the process that it is for is dead.
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var last error
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
+		if err != nil {
+			last = err
+			continue
+		}
+		return l.Addr().String(), l.Close()
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", last
 }
 
 // poll asks ok until it holds. The error is the last one of ok when the time is over.

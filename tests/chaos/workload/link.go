@@ -205,7 +205,7 @@ func (l *link) keep(ctx context.Context, rng *rand.Rand) {
 				return // the reader hears of it, too
 			}
 		case <-tired.C:
-			if !l.tire(ctx, rng) {
+			if !l.w.resting.Load() && !l.tire(ctx, rng) {
 				return
 			}
 			tired.Reset(churn)
@@ -235,9 +235,11 @@ func (l *link) tire(ctx context.Context, rng *rand.Rand) bool {
 func (c *client) leaves() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	may := c.joined && !c.leaving
+	if !c.joined || c.leaving {
+		return false
+	}
 	c.leaving = true
-	return may
+	return true
 }
 
 // ended records the end of a subscription, if it had begun.

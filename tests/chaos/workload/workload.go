@@ -76,6 +76,7 @@ type workload struct {
 	clients  []*client
 	ops      atomic.Uint64 // number of the last operation
 	acked    atomic.Int64
+	resting  atomic.Bool // nobody comes back without need: everybody is to be there
 }
 
 // Run uses the deployment until the time is over, waits until all is at rest, sends everybody away and reads the logs.
@@ -125,18 +126,21 @@ func (w *workload) run(ctx context.Context) error {
 		w.Writers, w.For, w.Rate))
 	watching, sendAway := context.WithCancel(ctx)
 	defer sendAway()
+	w.resting.Store(true)
 	links := w.connect()
 	var connections sync.WaitGroup
 	for _, l := range links {
 		connections.Go(func() { l.run(watching) })
 	}
 	w.await(ctx, w.Patience, func() bool { return w.all((*client).ready) })
+	w.resting.Store(false)
 	reading, enough := context.WithCancel(ctx)
 	var logs sync.WaitGroup
 	logs.Go(func() { w.followLogs(reading) })
 	w.write(ctx)
 	enough()
 	logs.Wait()
+	w.resting.Store(true)
 	w.Recorder.Mark(history.Quiesce, "")
 	w.settle(ctx)
 	sendAway()
