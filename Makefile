@@ -7,7 +7,7 @@ PACKAGES := $(addprefix ./,$(addsuffix /...,$(MODULES)))
 # What `test` runs: all but the tests that need containers or break a system of many processes (`e2e` runs those).
 SLOW     := ./tests/compose/... ./tests/chaos ./tests/chaos/topology
 FAST     := $(filter-out ./tests/...,$(PACKAGES)) $(filter-out ./tests/compose/... ./tests/chaos/...,$(patsubst %/,./%/...,$(wildcard tests/*/))) \
-            $(addprefix ./tests/chaos/,check cmd/... fault history workload)
+            $(addprefix ./tests/chaos/,check cmd/... fault history mutant workload)
 
 # Coverage is measured over the domain, the protocol and the insides of the services, and may not sink below FLOOR.
 ROOT     := github.com/talus-tally/talus
@@ -25,7 +25,7 @@ TERSE    := sed -e 's/\tcoverage: .*//' -e '/\[no test files\]/d'
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test redis race e2e chaos load bench lint vet fmt check tidy tidy-check images up down clean
+.PHONY: help run build test redis race e2e chaos mutants load bench lint vet fmt check tidy tidy-check images up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,18 +52,22 @@ race: redis ## run the tests under the race detector (needs a C compiler)
 e2e: redis ## run the end-to-end tests, those on containers included
 	go test -count=1 -timeout 20m -v ./tests/e2e/... $(SLOW)
 
-# What `chaos` breaks, how often, and how many people there are; `make chaos FAULTS=all SEEDS=3 ROUNDS=3 SESSIONS=50 CLIENTS=20`
-# is the long run. The table and the figures go to OUT, with the histories of runs that failed.
+# What `chaos` breaks, how often, how many people there are and how much each writer does in a second;
+# `make chaos FAULTS=all SEEDS=3 SESSIONS=50 CLIENTS=20 RATE=2` is the long run. The table and the figures go to OUT, with the histories of runs that failed.
 FAULTS   ?= smoke
 SEED     ?= 1
 SEEDS    ?= 1
 ROUNDS   ?= 1
 SESSIONS ?= 8
 CLIENTS  ?= 5
+RATE     ?= 12
 OUT      ?= chaos-results
 
 chaos: ## break a real system while people use it; FAULTS=all SEEDS=3 for the long run
-	go run ./tests/chaos/cmd/talusrun -faults $(FAULTS) -seed $(SEED) -seeds $(SEEDS) -rounds $(ROUNDS) -sessions $(SESSIONS) -clients $(CLIENTS) -out $(OUT)
+	go run ./tests/chaos/cmd/talusrun -faults $(FAULTS) -seed $(SEED) -seeds $(SEEDS) -rounds $(ROUNDS) -sessions $(SESSIONS) -clients $(CLIENTS) -rate $(RATE) -out $(OUT)
+
+mutants: ## plant sixteen bugs, one after the other, and want the checker to find each
+	go run ./tests/chaos/cmd/talusmutants
 
 # What `load` does; `make load LOAD="-scenario ceiling -edges 1"`, `LOAD="-url http://127.0.0.1:8080"`, `LOAD=-help` for more.
 LOAD     ?= -scenario standard
@@ -83,6 +87,7 @@ $(LINT): tools/go.mod tools/go.sum
 
 vet: ## run go vet over all modules
 	go vet $(PACKAGES)
+	go vet -tags planted ./pkg/planted
 
 fmt: ## check that gofmt would change nothing
 	@unformatted=$$(gofmt -l $(MODULES)); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/talus-tally/talus/pkg/planted"
 )
 
 //go:embed commit.lua
@@ -45,7 +47,7 @@ var burySource string
 // The scripts. They are sent by their hash. A server that does not know one (it was restarted, it took over, somebody flushed
 // them) is sent the text instead, not given it beforehand: what was given can be flushed again before it is used.
 var (
-	commitScript   = redis.NewScript(commitSource)
+	commitScript   = redis.NewScript(planted.Script(commitSource))
 	createScript   = redis.NewScript(createSource)
 	deleteScript   = redis.NewScript(deleteSource)
 	updateScript   = redis.NewScript(updateSource)

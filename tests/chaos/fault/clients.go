@@ -19,7 +19,8 @@ import (
 // clients are faults of those who use the system.
 func clients() []Fault {
 	return []Fault{
-		{ID: "F13", Title: "clients that never read", Hold: 6 * time.Second, Aims: 1, Shape: shallow(), Inject: neverRead},
+		{ID: "F13-stuck", Title: "clients that never read", Hold: 6 * time.Second, Aims: 1, Shape: shallow(), Inject: neverRead},
+		{ID: "F13-narrow", Title: "clients behind narrow links", Hold: 5 * time.Second, Shape: shallow(), Inject: narrow},
 		{ID: "F18", Title: "malformed frames", Hold: time.Second, Inject: malformed},
 		{ID: "F19-connects", Title: "flood of connections", Hold: 4 * time.Second, Inject: connectFlood},
 		{ID: "F19-joins", Title: "storm of joins and leaves", Hold: 4 * time.Second, Aims: 2, Inject: joinStorm},
@@ -59,6 +60,30 @@ func neverRead(ctx context.Context, s *Scene) (Heal, error) {
 		stop()
 		s.Note("%d connections were not read, %d commits of 64 KiB", len(stuck), p.done.Load())
 		return heal(ctx)
+	}, nil
+}
+
+// narrow lets the bytes of all clients through slower than one session makes them: their sockets fill.
+func narrow(ctx context.Context, s *Scene) (Heal, error) {
+	var links []*topology.Link
+	for _, e := range s.System.Edges {
+		links = append(links, e.Front)
+	}
+	widen, err := impair(links, func(l *topology.Link) error { return l.Impair("bandwidth", topology.Down, map[string]int{"rate": 250}) })
+	if err != nil {
+		return widen, err
+	}
+	p, err := newPusher(ctx, s, s.Sessions[0], 16<<10)
+	if err != nil {
+		return widen, err
+	}
+	stops := []func(){every(2*time.Millisecond, p.push), every(2*time.Millisecond, p.push)}
+	return func(ctx context.Context) error {
+		for _, stop := range stops {
+			stop()
+		}
+		s.Note("%d commits of 16 KiB for links of 250 KB/s", p.done.Load())
+		return widen(ctx)
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // Shape is what a system consists of. The zero value of a field means its default.
@@ -29,10 +30,10 @@ type System struct {
 	Direct          *Link  // to the server that the services use, for us: no fault breaks it
 }
 
-// Build compiles the programs of the services into a directory. It must be called inside the workspace.
-func Build(ctx context.Context, dir string) error {
+// Build compiles the programs of the services into a directory, with build tags. It must be called inside the workspace.
+func Build(ctx context.Context, dir string, tags ...string) error {
 	for _, name := range []string{"command", "edge"} {
-		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), "github.com/talus-tally/talus/services/"+name+"/cmd/"+name)
+		build := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", filepath.Join(dir, name), "github.com/talus-tally/talus/services/"+name+"/cmd/"+name)
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, out)
 		}

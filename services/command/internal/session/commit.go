@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/pkg/planted"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -86,7 +87,7 @@ func (l *live) attempt(ctx context.Context, in intent, call *Call, g goal, arriv
 // recheck reads the head after an answer was decided at a position and, if the call
 // has a key, whether it was answered before.
 func (l *live) recheck(ctx context.Context, call *Call, at wire.Position) (*look, *Result, error) {
-	if call.Key == "" {
+	if call.Key == "" || planted.Is(planted.KeyAfterDecision) {
 		k, err := l.look(ctx)
 		return k, nil, err
 	}

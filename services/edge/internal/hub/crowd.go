@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/talus-tally/talus/pkg/planted"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -69,7 +70,7 @@ func (r *Room) enter(s *Subscription) int {
 
 // exit counts a client out.
 func (r *Room) exit(s *Subscription) {
-	if r.crowd.session != nil {
+	if r.crowd.session != nil && !planted.Is(planted.GhostClients) {
 		r.crowd.session.Leave(s.client.ID())
 	}
 }

@@ -33,6 +33,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -214,6 +216,13 @@ func (h *Hub) find(session uuid.UUID) *Room {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.rooms[session]
+}
+
+// all are the rooms that there are now.
+func (h *Hub) all() []*Room {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.Collect(maps.Values(h.rooms))
 }
 
 // room finds the session's room or opens it; nil when the hub has ended.

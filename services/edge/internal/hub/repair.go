@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/talus-tally/talus/pkg/planted"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
@@ -141,6 +142,9 @@ func (r *Room) catchUp(v verdict) bool {
 	switch {
 	case v.gone:
 		r.lose(v.why)
+		return false
+	case v.broken != "" && planted.Is(planted.ForkUnnoticed):
+		r.use(newRing(v.head, r.hub.cfg.RingFrames, r.hub.cfg.RingBytes))
 		return false
 	case v.broken != "":
 		r.hub.metrics.repairs.WithLabelValues(string(v.broken)).Inc()

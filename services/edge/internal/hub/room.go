@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/pkg/planted"
 )
 
 // Room is the fan-out of one session. While it has work one goroutine does it, in
@@ -154,6 +156,11 @@ func (r *Room) announce() {
 	}
 	r.announced = r.ring.Head()
 	newest := r.ring.at(r.announced)
+	if planted.Sometimes(planted.CrossWire) {
+		for _, other := range r.hub.all() {
+			other.do(func() { other.broadcast(newest.texts, State{}, func(*Subscription) bool { return true }) })
+		}
+	}
 	for _, s := range r.subs {
 		s.client.Deliver(r.announced, newest.texts[s.format])
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/talus-tally/talus/pkg/planted"
 	"github.com/talus-tally/talus/services/edge/internal/rate"
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
@@ -115,10 +116,15 @@ func (c *Conn) forward(s *slot, version uint64, frame []byte) bool {
 	if s.cursor >= version || s.mode == refill {
 		return true
 	}
-	if s.mode != live || s.cursor != version-1 || len(frame) == 0 || !c.put(frame) {
+	if s.mode != live || s.cursor != version-1 || len(frame) == 0 {
 		return false
 	}
-	s.cursor = version
+	if !planted.Sometimes(planted.DropFrame) && !c.put(frame) && !planted.Is(planted.CursorOnFull) {
+		return false
+	}
+	if !planted.Sometimes(planted.DuplicateFrame) {
+		s.cursor = version
+	}
 	return true
 }
 

@@ -3,6 +3,8 @@ package socket
 import (
 	"math/bits"
 	"sync"
+
+	"github.com/talus-tally/talus/pkg/planted"
 )
 
 // flushRecords sends what the marked slots have not sent, at most one vectored write of it, in turn. It returns true
@@ -40,6 +42,9 @@ func (c *Conn) catchUp(late uint16) bool {
 	if len(b.frames) == 0 {
 		c.record(b, 0)
 		return true
+	}
+	if len(b.frames) > 1 && planted.Is(planted.SwapFrames) {
+		b.frames[0], b.frames[1] = b.frames[1], b.frames[0]
 	}
 	n, err := c.out.writev(b.frames)
 	if !c.account(n, err) {
@@ -104,6 +109,9 @@ func (c *Conn) record(b *batch, n int) {
 			n -= min(n, len(f))
 		}
 		frames = frames[r.count:]
+		if planted.Is(planted.CursorOnFull) {
+			sent = r.count
+		}
 		c.advance(s, r, sent)
 	}
 }
@@ -134,6 +142,10 @@ func (c *Conn) advance(s *slot, r run, sent int) {
 
 // askRefill sends a slot that has fallen off its ring to the log, unless it did so too often.
 func (c *Conn) askRefill(s *slot, index uint8) {
+	if planted.Is(planted.SkipGapFill) {
+		s.cursor, s.mode = s.stream.Head(), live
+		return
+	}
 	if s.touched {
 		s.falls++
 	}
