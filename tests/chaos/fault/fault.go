@@ -122,15 +122,26 @@ func Smoke() []string {
 	return []string{"F1", "F4-kill", "F6-always", "F7-frozen", "F9-edge", "F10-kill"}
 }
 
-// Choose picks faults: "smoke", "all", or names with commas; "F6" means all its variants.
+// Long are the faults of a run that takes long for each: one or two of each kind.
+func Long() []string {
+	return []string{
+		"F1", "F2", "F3", "F4-kill", "F5", "F6-always", "F7-frozen", "F8", "F9-half", "F10-kill", "F11-restore", "F11-truncate", "F12-scripts",
+		"F13-narrow", "F14-latency", "F18", "F19-commands", "F20", "F23", "F24-disk",
+	}
+}
+
+// Choose picks faults: "smoke", "long", "all", or names with commas; "F6" means all its variants.
 func Choose(names string) ([]Fault, error) {
 	all := All()
 	if names == "all" {
 		return all, nil
 	}
 	wanted := strings.Split(names, ",")
-	if names == "smoke" {
+	switch names {
+	case "smoke":
 		wanted = Smoke()
+	case "long":
+		wanted = Long()
 	}
 	var chosen []Fault
 	for _, name := range wanted {

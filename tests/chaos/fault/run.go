@@ -38,6 +38,7 @@ type Config struct {
 	Binaries string // directory of topology.Build
 	Dir      string // for data; the run makes a directory of its own in it and removes it
 	Keep     string // directory for the history and the logs of a run that failed; empty: they are not kept
+	KeepAll  bool   // also those of a run that passed
 
 	Sessions int           // default 8
 	Clients  int           // per session, default 5
@@ -75,7 +76,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	d := &driver{cfg: cfg, dir: dir, history: filepath.Join(dir, "history.jsonl")}
 	err = d.run(ctx, &result)
 	result.Seconds = time.Since(began).Seconds()
-	if cfg.Keep != "" && (err != nil || !result.Passed) && ctx.Err() == nil {
+	if cfg.Keep != "" && (err != nil || !result.Passed || cfg.KeepAll) && ctx.Err() == nil {
 		err = errors.Join(err, d.keep(filepath.Join(cfg.Keep, fmt.Sprintf("%s-%d", cfg.Fault.ID, cfg.Seed))))
 	}
 	return result, err

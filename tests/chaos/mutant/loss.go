@@ -38,7 +38,7 @@ func edgesAway(ctx context.Context, s *fault.Scene, lose fault.Heal) error {
 		all.Go(func() { errs[n] = e.Restart(ctx) })
 	}
 	all.Wait()
-	return errors.Join(append(errs, err)...)
+	return errors.Join(err, errors.Join(errs...))
 }
 
 // commandFrozen lets one of the command instances miss the loss.

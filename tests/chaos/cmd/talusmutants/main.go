@@ -92,7 +92,11 @@ func (o options) judge(ctx context.Context, mutants []mutant.Mutant, out io.Writ
 			defer close(done[i])
 			places <- struct{}{}
 			defer func() { <-places }()
-			outcomes[i], errs[i] = m.Run(ctx, o.run)
+			cfg := o.run
+			if cfg.KeepAll = cfg.Keep != ""; cfg.KeepAll {
+				cfg.Keep = filepath.Join(cfg.Keep, string(m.Bug))
+			}
+			outcomes[i], errs[i] = m.Run(ctx, cfg)
 		})
 	}
 	right := true

@@ -3,7 +3,7 @@
 // the workspace. It exits with 0 if the guarantees were kept, 1 if they were not, and 2 if that could not be found out.
 //
 //	talusrun                                     the smoke run: six faults, about 80 s
-//	talusrun -faults all -seeds 3 -rounds 3      the long run
+//	talusrun -faults long -seeds 3 -sessions 50 -clients 20 -rate 2    the long run
 //	talusrun -faults F6,F9-half -seed 7 -v       some faults, with the whole verdict
 //
 // Everything that it starts ends with it, also when it is killed.
@@ -52,7 +52,7 @@ type options struct {
 func parse(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("talusrun", flag.ContinueOnError)
-	f.StringVar(&o.faults, "faults", "smoke", "`names` with commas, such as F6 or F6-always; or smoke, or all")
+	f.StringVar(&o.faults, "faults", "smoke", "`names` with commas, such as F6 or F6-always; or smoke, long or all")
 	f.Uint64Var(&o.run.Seed, "seed", 1, "first seed")
 	f.IntVar(&o.seeds, "seeds", 1, "runs of each fault, with one seed after the other")
 	f.IntVar(&o.run.Sessions, "sessions", 8, "sessions")
