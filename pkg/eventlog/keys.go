@@ -25,10 +25,15 @@ import (
 //	talus:{<bucket>}:index              zset    the sessions of the bucket, all with score 0
 //	talus:{<bucket>}:project:<project>  zset    the sessions that may have the project: id → ms when listed, see projects.go
 //	talus:{edges}                       zset    the edges: id → end of the lease in ms of Redis' clock
+//	talus:{edges}:addresses             hash    where edges can be reached: id → end in ms of Redis' clock, address
+//	talus:{edges}:secret                string  what all edges sign tokens with
 const (
 	prefix   = "talus:{"
 	buckets  = 1024
 	edgesKey = prefix + "edges}"
+
+	addressesKey = edgesKey + ":addresses"
+	secretKey    = edgesKey + ":secret"
 )
 
 // bucketOf spreads sessions over the buckets, whatever their ids look like.

@@ -41,6 +41,9 @@ var dropSource string
 //go:embed lease.lua
 var leaseSource string
 
+//go:embed register.lua
+var registerSource string
+
 //go:embed bury.lua
 var burySource string
 
@@ -58,6 +61,7 @@ var (
 	dropScript     = redis.NewScript(dropSource)
 	leaseScript    = redis.NewScript(leaseSource)
 	buryScript     = redis.NewScript(burySource)
+	registerScript = redis.NewScript(registerSource)
 )
 
 // runScript runs a script that answers with a number; it is safe to run it twice. Numbers of a missing session become errors.

@@ -64,6 +64,7 @@ func Run(t *testing.T, connect func(testing.TB) redis.UniversalClient) {
 		"the entries of dead edges go in the same step":                 suite.replaced,
 		"of all who drop a dead edge one announces it":                  suite.dropped,
 		"a lease that ended can be renewed until it is buried":          suite.leases,
+		"edges find each other and share one secret":                    suite.registered,
 		"presence keeps to sessions that exist":                         suite.presenceGone,
 		"a server that keeps what it is given is ready":                 suite.ready,
 		"heads of many sessions are read at once":                       suite.heads,
