@@ -1,8 +1,10 @@
 package edge
 
 import (
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +29,8 @@ type Config struct {
 	HeadCheck time.Duration        // TALUS_HEAD_CHECK, default 1 s: how long a message that Redis lost stays unnoticed in a quiet session
 	Commands  string               // TALUS_COMMAND_URL, where commands that clients send over sockets go, default "http://127.0.0.1:8080"
 	Carrier   http.RoundTripper    // how they get there; nil: over the network
+	Advertise string               // TALUS_ADVERTISE_ADDR, host:port under which other edges reach this one; empty: from Addr and the way to Redis
+	Secret    string               // TALUS_SECRET, signs what clients bring back; empty: one that is kept in Redis
 	Registry  *prometheus.Registry // where metrics go; nil: a registry of its own
 
 	DrainDelay time.Duration // TALUS_DRAIN_DELAY, from "not ready" to the beginning of the drain; zero: none
@@ -65,6 +69,11 @@ func ReadConfig(r *config.Reader) Config {
 			"Redis that keeps the sessions: redis://, rediss://, redis+cluster:// or redis+sentinel://", isRedisURL),
 		Commands: r.Checked("TALUS_COMMAND_URL", def.Commands, "http:// or https:// URL",
 			"command service that carries out what clients send over their sockets", isServiceURL),
+		Advertise: r.Checked("TALUS_ADVERTISE_ADDR", "", "host:port",
+			"where other edges reach this one, which pass requests of its Socket.IO clients on; default: the address towards Redis, with the port listened on",
+			isAdvertised),
+		Secret: r.Secret("TALUS_SECRET", "text of at least 16 characters, the same for all edges; default: drawn once and kept in Redis",
+			"signs the tokens with which Socket.IO clients recover", func(s string) bool { return len(s) >= 16 }),
 		HeadCheck: r.Duration("TALUS_HEAD_CHECK", def.HeadCheck, 50*time.Millisecond, time.Minute,
 			"how often the heads of quiet sessions are compared with Redis, which finds lost messages"),
 		DrainDelay: r.Duration("TALUS_DRAIN_DELAY", 0, 0, time.Hour, "time at a stop in which load balancers notice that the instance is not ready"),
@@ -116,6 +125,12 @@ func isRedisURL(s string) bool {
 func isServiceURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
+}
+
+func isAdvertised(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	number, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && number > 0 && host != "" && !strings.ContainsAny(s, " \t/@")
 }
 
 func isProxies(s string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/talus-tally/talus/pkg/wire"
@@ -29,10 +30,14 @@ func (e *Edge) drain(over <-chan struct{}) {
 		}
 	}
 	e.handler.Drain()
+	e.graph.Drain()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), max(e.cfg.Drain, time.Millisecond))
 	defer cancel()
 	spread := time.Duration(leaving * float64(e.cfg.Drain))
+	var passing sync.WaitGroup
+	passing.Go(func() { e.relay.Drain(ctx, spread) })
+	defer passing.Wait()
 	clients := e.sockets.Stats().Connections
 	if err := e.sockets.Drain(ctx, spread, wire.CloseRestart, e.farewell); err != nil {
 		e.log.Warn("clients were cut off at the end of the drain time", "clients", clients, "err", err)

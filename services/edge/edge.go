@@ -1,6 +1,7 @@
-// Package edge is the service that fans the commits of sessions out to their clients, over WebSocket and as server-sent
-// events. Any client of a session may sit on any instance; an instance holds no state of a session that the log could
-// not give it again.
+// Package edge is the service that fans the commits of sessions out to their clients, over WebSocket, as server-sent
+// events and over Socket.IO. Any client of a session may sit on any instance; an instance holds no state of a session that
+// the log could not give it again. Requests of a Socket.IO client may come to any instance, too: they are passed on to the
+// one that has its connection.
 //
 // It promises what its parts promise: a client sees the versions of its session in steps of one along one chain or is
 // told to resync (internal/hub), frames are never mixed and never reach another connection (internal/socket), and
@@ -15,6 +16,7 @@
 //   - head checks and housekeeping, one per room that has work, one more per room with clients that read old commits
 //     (hub.Hub.Run)
 //   - the lease and the counts (presence.Presence.Run)
+//   - what keeps this edge known to the others, and two for each WebSocket that is passed on to one of them (relay.Relay.Run)
 //   - a worker per command that a client sent over its socket, at most 64, while there are some (commands.Service.Run)
 //   - the pool of the Redis client, and Run itself
 package edge
@@ -33,11 +35,13 @@ import (
 	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/telemetry"
-	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/edge/internal/commands"
+	"github.com/talus-tally/talus/services/edge/internal/engineio"
+	"github.com/talus-tally/talus/services/edge/internal/graphio"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 	"github.com/talus-tally/talus/services/edge/internal/native"
 	"github.com/talus-tally/talus/services/edge/internal/presence"
+	"github.com/talus-tally/talus/services/edge/internal/relay"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 	"github.com/talus-tally/talus/services/edge/internal/sse"
 )
@@ -55,6 +59,9 @@ type Edge struct {
 	handler  *native.Handler
 	sockets  *socket.Server
 	streams  *sse.Endpoint
+	relay    *relay.Relay
+	graph    *graphio.Namespace
+	polls    *engineio.Server
 	health   *telemetry.Health
 	registry *prometheus.Registry
 	listener net.Listener // nil: the routes are served by somebody else
@@ -92,15 +99,17 @@ func (e *Edge) assemble() (err error) {
 	}
 	e.presence = presence.New(events, e.registry, e.log)
 	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck, Presence: e.presence}, source{events}, connect, e.registry, e.log)
+	e.relay = relay.New(relay.Config{Address: e.advertised()}, events, e.registry, e.log)
 	e.health = telemetry.NewHealth(e.log,
 		telemetry.Check{Name: "redis", Probe: events.Ready},
-		telemetry.Check{Name: "feed", Probe: e.feed.Ready})
+		telemetry.Check{Name: "feed", Probe: e.feed.Ready},
+		telemetry.Check{Name: "registry", Probe: e.relay.Ready})
 	if e.door, err = newDoor(e.cfg, e.registry); err != nil {
 		return err
 	}
 	e.commands = commands.New(commands.Config{
 		URL: e.cfg.Commands, Transport: e.cfg.Carrier,
-		Problem: func(c wire.Code, message string) []byte { return problem(c, c.Status(), message) },
+		Problem: problemOf,
 	}, e.registry)
 	e.handler = native.New(e.hub, e.commands, e.door.requests(e.cfg), e.registry, e.log)
 	e.sockets, err = socket.New(socket.Config{
@@ -113,7 +122,10 @@ func (e *Edge) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	e.streams = sse.New(e.hub, e.sockets, func(r sse.Refusal) []byte { return problem(r.Code, r.Code.Status(), r.Message) }, e.registry)
+	e.streams = sse.New(e.hub, e.sockets, func(r sse.Refusal) []byte { return problemOf(r.Code, r.Message) }, e.registry)
+	if err = e.assembleSocketIO(); err != nil {
+		return err
+	}
 	e.measure()
 	return nil
 }
@@ -134,11 +146,12 @@ func (e *Edge) Ready(ctx context.Context) error { return e.health.Ready(ctx) }
 // way: it stops being ready, sends the clients away and waits for them at most for the drain time, then ends the rooms,
 // the lease, the feed and Redis.
 func (e *Edge) Run(ctx context.Context) error {
-	var feed, rooms, counts, work, sockets, requests daemon.Task
+	var feed, rooms, counts, work, others, sockets, requests daemon.Task
 	feed.Start(e.feed.Run)
 	rooms.Start(e.hub.Run)
 	counts.Start(e.presence.Run)
 	work.Start(e.commands.Run)
+	others.Start(e.relay.Run)
 	sockets.Start(e.sockets.Run)
 	requests.Start(e.serve)
 	select {
@@ -147,7 +160,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	case <-sockets.Ended():
 	}
 	e.drain(requests.Ended())
-	err := errors.Join(requests.Stop(), sockets.Stop(), work.Stop(), rooms.Stop(), counts.Stop(), feed.Stop(), e.rdb.Close())
+	err := errors.Join(requests.Stop(), others.Stop(), sockets.Stop(), work.Stop(), rooms.Stop(), counts.Stop(), feed.Stop(), e.rdb.Close())
 	if err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}

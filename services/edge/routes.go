@@ -22,8 +22,11 @@ func (e *Edge) Prepare(app *fiber.App) {
 	app.Server().ReduceMemoryUsage = true
 }
 
-// Mount adds the routes of the service, GET /ws and GET /sse, to r, whose application went through Prepare.
+// Mount adds the routes of the service, /ws, /sse and /socket.io/, to r, whose application went through Prepare and accepts
+// bodies of a million bytes.
 func (e *Edge) Mount(r fiber.Router) {
+	r.All("/socket.io", refusing(e.polls.Serve))
+	r.All("/socket.io/", refusing(e.polls.Serve))
 	r.Get("/ws", refusing(e.sockets.Upgrade))
 	r.All("/sse", e.crossOrigin, refusing(e.streams.Serve))
 }
@@ -60,8 +63,8 @@ func (e *Edge) crossOrigin(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// maxBody is the largest body of a request in bytes: no route takes one.
-const maxBody = 4 << 10
+// maxBody is the largest body of a request in bytes. Only Socket.IO's take one, and refuse themselves what is too large.
+const maxBody = maxPayload + 64<<10
 
 // app is the application on the instance's own listener.
 func (e *Edge) app() *fiber.App {
@@ -111,6 +114,9 @@ func refuse(c *fiber.Ctx, err error) error {
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Status(status).Send(problem(name, status, message))
 }
+
+// problemOf is the body of a refusal with the status of its code.
+func problemOf(code wire.Code, message string) []byte { return problem(code, code.Status(), message) }
 
 // problem is the body of a refusal.
 func problem(name wire.Code, status int, message string) []byte {

@@ -28,7 +28,7 @@ func rules() []rule {
 			allowed: []string{
 				"services/command", "services/command/internal/httpapi/...",
 				"services/edge", "services/edge/internal/socket/...", "services/edge/internal/engineio/...",
-				"services/edge/internal/sse/...", "services/edge/internal/native/...",
+				"services/edge/internal/sse/...", "services/edge/internal/native/...", "services/edge/internal/relay/...",
 				"services/standalone",
 			},
 		},

@@ -57,12 +57,12 @@ func AppendCommit(dst []byte, rec wire.Record, d Dialect, offsets bool) []byte {
 	var at Offset
 	var offset []byte
 	if offsets {
-		at = Offset{Session: rec.Session, Position: wire.Position{Epoch: rec.Epoch, Version: rec.Version - 1, Digest: rec.Prev}}
+		at = Offset{Session: rec.Session, Position: rec.Position()}
 	}
 	for name, fields := range rec.Events() {
 		if offsets {
 			if at.Events++; at.Events == rec.Len() {
-				at.Position, at.Events = rec.Position(), 0
+				at.Events = 0
 			}
 			offset = at.Append(offset[:0])
 		}

@@ -14,13 +14,13 @@ import (
 // ErrOffset is the error of [ParseOffset].
 var ErrOffset = errors.New("graphevent: not an offset")
 
-// Offset is how far a client has come in a session. Its text is "<session>/<position>" after a whole commit and
-// "<session>/<position>+<n>" after n events, not all, of the commit that follows the position: a connection may end
-// between two events of a commit.
+// Offset is how far a client has come in a session: to the end of the commit that leads to Position or, as a connection may
+// end between two events, to some event before its last one. Its text is "<session>/<position>" or
+// "<session>/<position>+<events>".
 type Offset struct {
 	Session  uuid.UUID
 	Position wire.Position
-	Events   int
+	Events   int // of the commit, received; 0: all of them
 }
 
 // Append appends the text of the offset.

@@ -58,7 +58,7 @@ func (r *Room) sameBranch(ring *Ring, recs []wire.Record) error {
 			return nil
 		}
 	}
-	v, err := r.follow(ring.position(), 2)
+	v, err := r.follow(ring.Position(), 2)
 	if err != nil {
 		return err
 	}

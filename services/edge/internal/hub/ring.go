@@ -148,8 +148,8 @@ func (g *Ring) digest(version uint64) (wire.Digest, bool) {
 	return wire.Digest{}, false
 }
 
-// position is the state after the newest frame.
-func (g *Ring) position() wire.Position {
+// Position is the state after the newest frame.
+func (g *Ring) Position() wire.Position {
 	for {
 		head := g.Head()
 		if digest, held := g.digest(head); held {
@@ -159,7 +159,7 @@ func (g *Ring) position() wire.Position {
 }
 
 // stands reports whether the newest frame leads to head.
-func (g *Ring) stands(head wire.Position) bool { return g.position() == head }
+func (g *Ring) stands(head wire.Position) bool { return g.Position() == head }
 
 // newFrame splices a record into the message that all clients of the native
 // protocol share.
