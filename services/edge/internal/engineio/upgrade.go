@@ -57,7 +57,7 @@ func (p *probe) Message(payload []byte) {
 	case p.answered && string(payload) == string(rune(typeUpgrade)):
 		p.accepted = p.session.move(p)
 	default:
-		p.conn.Close(frame.CodeNoStatus, "")
+		p.giveUp()
 	}
 }
 
@@ -67,7 +67,7 @@ func (p *probe) Binary(payload []byte) {
 		p.pass(func() { p.session.client.Binary(payload) })
 		return
 	}
-	p.conn.Close(frame.CodeNoStatus, "")
+	p.giveUp()
 }
 
 // pass passes a message on unless the session is over.
@@ -80,19 +80,28 @@ func (p *probe) pass(message func()) {
 
 // Visit implements socket.Keeper.
 func (p *probe) Visit() {
-	if p.session.server.now() >= p.expires {
+	if p.session.server.now() >= p.expires && p.session.forget(p) {
 		p.conn.Close(frame.CodeNoStatus, "")
 	}
 }
 
-// Closed implements socket.Client. A session that has not moved goes on polling.
-func (p *probe) Closed(error) {
-	s := p.session
+// Closed implements socket.Client.
+func (p *probe) Closed(error) { _ = p.session.forget(p) }
+
+func (p *probe) giveUp() {
+	_ = p.session.forget(p)
+	p.conn.Close(frame.CodeNoStatus, "")
+}
+
+// forget lets a session go on polling. It returns false if the session did not wait for p.
+func (s *Session) forget(p *probe) bool {
 	s.mu.Lock()
-	if s.probe == p {
-		s.probe, s.probed = nil, false
+	defer s.mu.Unlock()
+	if s.probe != p {
+		return false
 	}
-	s.mu.Unlock()
+	s.probe, s.probed = nil, false
+	return true
 }
 
 // pause ends the pending poll, and every later one soon, as the client completes the upgrade between two polls.

@@ -173,14 +173,11 @@ var transports = map[string]func(testing.TB, *engineiotest.System) peer{
 	},
 }
 
-// over runs a test on each transport.
+// over runs a test on each transport, one after the other.
 func over(t *testing.T, sys *engineiotest.System, test func(t *testing.T, p peer)) {
 	t.Helper()
 	for name, dial := range transports {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, dial(t, sys.In(t)))
-		})
+		t.Run(name, func(t *testing.T) { test(t, dial(t, sys.In(t))) })
 	}
 }
 

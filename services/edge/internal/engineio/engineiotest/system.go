@@ -37,7 +37,9 @@ type System struct {
 // Serve runs a server until the test ends; then all sessions must be over.
 func Serve(tb testing.TB, transport socket.Config, cfg engineio.Config, h engineio.Handler) *System {
 	tb.Helper()
-	transport.VisitEvery = 10 * time.Millisecond
+	if transport.VisitEvery == 0 {
+		transport.VisitEvery = 10 * time.Millisecond
+	}
 	sockets, err := socket.New(transport, nil)
 	if err != nil {
 		tb.Fatal(err)
