@@ -1,12 +1,13 @@
 package engineio
 
 import (
-	"net/http"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
 
 // hurryTime is how long a poll that begins during an upgrade waits for its end.
@@ -16,7 +17,7 @@ const hurryTime = 100 * time.Millisecond
 type poll struct {
 	body    []byte
 	packets int
-	status  int
+	err     error         // the answer, instead of the body
 	done    chan struct{} // one entry, when the answer is complete
 }
 
@@ -54,8 +55,8 @@ func (s *Session) get(c *fiber.Ctx) error {
 	}
 	<-p.done
 	defer p.release()
-	if p.status != http.StatusOK {
-		return badRequest
+	if p.err != nil {
+		return p.err
 	}
 	c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
 	c.Context().Response.SetBody(p.body)
@@ -112,14 +113,14 @@ func (s *Session) answer(packet byte) {
 	if s.poll.packets == 0 {
 		s.poll.body = append(s.poll.body, packet)
 	}
-	s.complete(http.StatusOK)
+	s.complete(nil)
 }
 
 // complete is called with mu, while a poll is pending.
-func (s *Session) complete(status int) {
+func (s *Session) complete(err error) {
 	p := s.poll
 	s.poll = nil
-	p.status = status
+	p.err = err
 	p.done <- struct{}{}
 }
 
@@ -134,6 +135,9 @@ func (s *Session) Write(frames []byte) int {
 	taken := 0
 	for taken < len(frames) {
 		op, payload, size := cut(frames[taken:])
+		if op == frame.Close && s.comesBack() {
+			return taken + s.dismiss(size)
+		}
 		if p.full(packetSize(op, payload), s.server.cfg.MaxPayload) {
 			break
 		}
@@ -147,11 +151,25 @@ func (s *Session) Write(frames []byte) int {
 	return taken
 }
 
+// comesBack says whether the end of the session must not be told with a close packet, although the peer may come back:
+// python-engineio 4 takes that for a good-bye while it polls, but not an error. It is called with mu.
+func (s *Session) comesBack() bool { return s.final && !s.rejected }
+
+// dismiss takes a close frame of that size by an error, in a response of its own. It is called with mu, while a poll is
+// pending.
+func (s *Session) dismiss(size int) int {
+	if s.poll.packets > 0 {
+		return 0
+	}
+	s.complete(unknownSession)
+	return size
+}
+
 // Flush implements socket.Output: a poll that has got something does not wait for more.
 func (s *Session) Flush() {
 	s.mu.Lock()
 	if s.poll != nil && s.poll.packets > 0 {
-		s.complete(http.StatusOK)
+		s.complete(nil)
 	}
 	s.mu.Unlock()
 }
@@ -227,5 +245,8 @@ func (s *Session) take(body []byte) error {
 // violated ends the session of a peer that broke the rules of the transport.
 func (s *Session) violated() {
 	s.server.count.violations.Add(1)
+	s.mu.Lock()
+	s.rejected = true
+	s.mu.Unlock()
 	s.drop(ErrViolation)
 }

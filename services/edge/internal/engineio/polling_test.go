@@ -349,6 +349,40 @@ func TestAServerThatClosesSaysSo(t *testing.T) {
 	})
 }
 
+func TestAClientOfPythonIsSentAwayWithAnErrorWhilePolling(t *testing.T) {
+	t.Parallel()
+	python := func(h host) (engineiotest.Poller, *engineio.Session) {
+		sys := serve(t, engineio.Config{}, h)
+		a := sys.Do("GET", "EIO=4&transport=polling", "", "User-Agent", "python-requests/2.28.1")
+		return engineiotest.Poller{System: sys, ID: sid(t, a.Body)}, <-h.sessions
+	}
+
+	h := newHost()
+	p, s := python(h)
+	says(s, "last")
+	s.Close()
+	p.Wants(p.Get(), 200, "4last")
+	p.Wants(p.Get(), 400, engineiotest.Unknown)
+	<-h.ends
+
+	p, s = python(h)
+	pending := p.Polls()
+	s.Close()
+	p.Wants(<-pending, 400, engineiotest.Unknown)
+	<-h.ends
+
+	p, s = python(h)
+	pending = p.Polls()
+	s.Conn().Fail(socket.ErrSlow)
+	p.Wants(<-pending, 400, engineiotest.Unknown)
+	<-h.ends
+
+	p, s = python(h)
+	s.Reject() // who breaks the protocol need not come back
+	p.Wants(p.Get(), 200, "1")
+	<-h.ends
+}
+
 func TestASessionThatIsNotPutToUseEnds(t *testing.T) {
 	t.Parallel()
 	h := newHost()

@@ -109,12 +109,18 @@ func (s *Server) open(c *fiber.Ctx) error {
 		return err
 	}
 	session := s.session(o, false)
+	session.final = isPython(c.Get(fiber.HeaderUserAgent))
 	if _, no := s.sockets.Detach(o, s.polling, session, session); no != "" {
 		return no.Answer(c)
 	}
 	c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
 	c.Context().Response.SetBody(session.appendOpen(nil, !s.cfg.NoUpgrade))
 	return nil
+}
+
+// isPython says whether the client library is that of Python, synchronous or not.
+func isPython(agent string) bool {
+	return strings.Contains(agent, "python-requests") || strings.Contains(agent, "aiohttp")
 }
 
 // resume serves a request that names its session.

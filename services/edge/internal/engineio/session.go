@@ -27,6 +27,7 @@ type Session struct {
 	id      string
 	opening socket.Opening
 	base64  bool // the peer cannot take binary messages
+	final   bool // the peer does not come back after a close packet; see comesBack
 
 	// Fixed while the session opens.
 	conn   *socket.Conn
@@ -36,6 +37,7 @@ type Session struct {
 	pong      time.Duration // when the last pong came, or the session began
 	pinged    bool          // a ping is unanswered
 	expires   time.Duration // when the session ends if it is not put to use; 0: never
+	rejected  bool          // the peer broke the protocol
 	websocket bool          // the transport; it changes once at most, and never back
 	gone      bool          // no request finds it any more
 	busy      bool          // somebody passes the peer's messages to the client
@@ -95,6 +97,9 @@ func (s *Session) Close() { s.conn.Close(frame.CodeNoStatus, "") }
 // Reject is Close for a peer that broke the protocol that its messages are in.
 func (s *Session) Reject() {
 	s.server.count.violations.Add(1)
+	s.mu.Lock()
+	s.rejected = true
+	s.mu.Unlock()
 	s.Close()
 }
 
@@ -254,6 +259,9 @@ func (s *Session) leave() {
 func (s *Session) End(over func()) {
 	s.mu.Lock()
 	s.gone = true
+	if s.poll != nil && s.poll.packets == 0 && s.comesBack() {
+		s.complete(unknownSession)
+	}
 	s.answer(typeClose)
 	if s.busy {
 		s.over, over = over, nil

@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
@@ -127,9 +126,9 @@ func (s *Session) move(p *probe) bool {
 	switch {
 	case s.poll == nil:
 	case s.poll.packets > 0:
-		s.complete(http.StatusOK)
+		s.complete(nil)
 	default:
-		s.complete(http.StatusBadRequest)
+		s.complete(badRequest)
 	}
 	s.mu.Unlock()
 	s.server.count.upgraded.Add(1)
