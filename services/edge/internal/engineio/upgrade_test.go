@@ -202,7 +202,6 @@ func TestAnUpgradeDuringAPostEndsTheSession(t *testing.T) {
 
 // All that a session sends arrives once and in order, whatever it sends while it moves.
 func TestNothingIsLostOrReorderedByAnUpgrade(t *testing.T) {
-	t.Parallel()
 	const messages = 400
 	h := newHost()
 	sys := serve(t, engineio.Config{}, h)

@@ -58,7 +58,6 @@ func TestAnAnswerToConnectMayCarryMore(t *testing.T) {
 }
 
 func TestPacketsWaitUntilConnectIsAnswered(t *testing.T) {
-	t.Parallel()
 	asked := make(chan *socketio.Socket, 10)
 	ends := make(chan error, 10)
 	slow := echo()
@@ -162,7 +161,6 @@ func TestASessionThatJoinsNoNamespaceIsClosed(t *testing.T) {
 }
 
 func TestAKickIsADisconnectAndTheSessionGoesOn(t *testing.T) {
-	t.Parallel()
 	ends := make(chan error, 10)
 	in := room{
 		event: func(s *socketio.Socket, e socketio.Event) {
@@ -193,7 +191,6 @@ func TestAKickIsADisconnectAndTheSessionGoesOn(t *testing.T) {
 }
 
 func TestAClientThatLeavesGetsNoReply(t *testing.T) {
-	t.Parallel()
 	ends := make(chan error, 10)
 	in := echo()
 	in.disconnected = func(_ *socketio.Socket, err error) { ends <- err }
@@ -210,7 +207,6 @@ func TestAClientThatLeavesGetsNoReply(t *testing.T) {
 }
 
 func TestTheServerMayAskToo(t *testing.T) {
-	t.Parallel()
 	answers := make(chan string, 10)
 	in := room{event: func(s *socketio.Socket, e socketio.Event) {
 		err := s.Ask(func(args, attachments [][]byte, err error) {
@@ -247,7 +243,6 @@ func TestTheServerMayAskToo(t *testing.T) {
 }
 
 func TestAnAcknowledgementIsSentOnceAndWheneverItLikes(t *testing.T) {
-	t.Parallel()
 	acks := make(chan socketio.Ack, 10)
 	in := room{event: func(_ *socketio.Socket, e socketio.Event) { acks <- e.Ack }}
 	sys := serve(t, socketio.Config{}, map[string]socketio.Namespace{"/chat": in})
@@ -305,7 +300,6 @@ func TestWhatClientsWouldNotTakeIsNotSent(t *testing.T) {
 }
 
 func TestAnEventWithAttachmentsStaysTogether(t *testing.T) {
-	t.Parallel()
 	sys := serve(t, socketio.Config{}, map[string]socketio.Namespace{"/": room{event: func(s *socketio.Socket, _ socketio.Event) {
 		done := make(chan struct{})
 		go func() {
@@ -323,7 +317,7 @@ func TestAnEventWithAttachmentsStaysTogether(t *testing.T) {
 	over(t, sys, func(t *testing.T, p peer) {
 		connects(t, p, "40")
 		p.says(`42["go"]`)
-		for events := 0; events < 70; events++ {
+		for range 70 {
 			if packet := p.next(); strings.HasPrefix(packet, "453-") {
 				p.hears("bAQ==", "bAg==", "bAw==")
 			} else if packet != `42["between"]` {
