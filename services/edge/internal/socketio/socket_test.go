@@ -80,14 +80,15 @@ func TestPacketsWaitUntilConnectIsAnswered(t *testing.T) {
 	t.Run("but not too many", func(t *testing.T) {
 		over(t, sys, func(t *testing.T, p peer) {
 			p.says("40", `42["one"]`, `42["two"]`, `42["three"]`, `42["four"]`)
-			(<-asked).Accept(nil)
 			p.isClosed()
+			(<-asked).Accept(nil) // too late
 			<-ends
 		})
 	})
 	t.Run("and are dropped if it is refused", func(t *testing.T) {
 		over(t, sys, func(t *testing.T, p peer) {
 			p.says("40", `42["one"]`)
+			connects(t, p, "40/chat,") // so the event is there
 			s := <-asked
 			s.Refuse("no", nil)
 			s.Accept(nil) // too late

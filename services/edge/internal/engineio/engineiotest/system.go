@@ -222,7 +222,8 @@ func (p Poller) Probes() *Wire {
 func (p Poller) Moves() *Wire {
 	p.tb.Helper()
 	w := p.Probes()
+	before := p.Stats().Upgraded
 	w.Says("5")
-	Eventually(p.tb, "the session moves", func() bool { return p.Post("6").Body == Bad })
+	Eventually(p.tb, "the session moves", func() bool { return p.Stats().Upgraded > before })
 	return w
 }
