@@ -29,6 +29,7 @@ type Params struct {
 	Dialect follow.Dialect // how clients are connected
 	Pending int            // connections that open at a time
 	Callers int            // connections that send commands
+	Nap     time.Duration  // how long we leave the sockets alone after we have read them, see swarm.Config
 }
 
 func or[T int | float64 | time.Duration](v, def T) T {
@@ -118,7 +119,7 @@ func (b *Bench) gather(ctx context.Context, cfg swarm.Config, rooms, clients int
 	if cfg.Depth == 0 && rooms > 20 {
 		cfg.Depth = 64
 	}
-	cfg.Pending = or(b.Pending, cfg.Pending)
+	cfg.Pending, cfg.Nap = or(b.Pending, cfg.Pending), b.Nap
 	s, err := swarm.New(cfg)
 	if err != nil {
 		return nil, err

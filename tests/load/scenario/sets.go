@@ -47,6 +47,7 @@ func (p Params) Over(q Params) Params {
 	q.Slow = or(p.Slow, q.Slow)
 	q.Pending = or(p.Pending, q.Pending)
 	q.Callers = or(p.Callers, q.Callers)
+	q.Nap = or(p.Nap, q.Nap)
 	q.Rates = p.rates(q.Rates...)
 	if p.Dialect != nil {
 		q.Dialect = p.Dialect

@@ -76,6 +76,7 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.params.Slow, "slow", 0, "clients that never read")
 	f.IntVar(&o.params.Pending, "pending", 0, "connections that open at a time")
 	f.IntVar(&o.params.Callers, "callers", 0, "connections that send commands")
+	f.DurationVar(&o.params.Nap, "nap", 0, "how long we leave the sockets alone after we have read them; 0 measures the server with a client that wakes for every frame")
 	f.StringVar(&dialect, "dialect", "", "how clients are connected: "+strings.Join(names(), ", ")+"; default native")
 	if err := f.Parse(args); err != nil {
 		return o, err
