@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,10 +67,13 @@ func buffered(tcp *net.TCPConn, in io.Reader) []byte {
 }
 
 func (d *descriptor) write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	for {
-		n, err := unix.Write(int(d.fd), p)
+		n, err := send(d.fd, p)
 		switch err {
-		case nil:
+		case 0:
 			return n, nil
 		case unix.EAGAIN:
 			return 0, nil
@@ -78,6 +82,15 @@ func (d *descriptor) write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// send is send(2) without waiting. It tells the scheduler nothing: a fan-out makes thousands of calls in a row that
+// never block, and the runtime's preparations for a call that might cost a fifth as much as the call. The generic
+// file layer that write(2) goes through is left out, too.
+func send(fd int32, p []byte) (int, unix.Errno) {
+	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+	return int(n), errno
 }
 
 func (d *descriptor) writev(ps [][]byte) (int, error) {
