@@ -25,10 +25,10 @@ TERSE    := sed -e 's/\tcoverage: .*//' -e '/\[no test files\]/d'
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test redis race e2e chaos mutants load bench lint vet fmt check tidy tidy-check images up down clean
+.PHONY: help run build test redis race e2e chaos mutants load load-growth bench lint vet fmt check tidy tidy-check images up down clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## command, edge, Redis and SQLite in one process on :8080
 	go run ./services/standalone/cmd/standalone
@@ -74,6 +74,9 @@ LOAD     ?= -scenario standard
 
 load: ## load a fresh Talus for less than three minutes; LOAD=-help for what else
 	go run ./tests/load/cmd/talusload $(LOAD)
+
+load-growth: ## measure what costs grow with, in less than ten minutes
+	go run ./tests/load/cmd/talusload -scenario growth -edges 4 -out load-results/growth
 
 bench: redis ## run the benchmarks on a real Redis
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./pkg/... ./services/command/... ./services/edge/...

@@ -18,6 +18,8 @@ type Session struct {
 	ID   string
 	Root string // the root node
 
+	property string // of the root, which changes go to
+
 	head atomic.Uint64 // newest version that was answered
 }
 
@@ -73,7 +75,7 @@ func NewSession(ctx context.Context, base, name string) (*Session, error) {
 	if len(made.Graph.Roots) == 0 {
 		return nil, fmt.Errorf("new project %s: no root", name)
 	}
-	s := &Session{ID: made.SessionID, Root: made.Graph.Roots[0].ID}
+	s := &Session{ID: made.SessionID, Root: made.Graph.Roots[0].ID, property: property}
 	s.head.Store(1)
 	return s, nil
 }
@@ -114,7 +116,7 @@ func (s *Session) AppendChange(dst []byte, host string, due int64) []byte {
 	var buf [512]byte
 	body := append(append(buf[:0], `{"session_id":"`...), s.ID...)
 	body = append(append(body, `","command_type":"UpdateProperty","data":{"node_id":"`...), s.Root...)
-	body = append(append(append(body, `","property_id":"`...), property...), `",`...)
+	body = append(append(append(body, `","property_id":"`...), s.property...), `",`...)
 	body = strconv.AppendInt(append(body, follow.Marker...), due, 10)
 	return request(dst, host, "/commands/execute", append(body, `"}}`...))
 }

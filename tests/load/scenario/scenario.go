@@ -79,6 +79,7 @@ func All() []Scenario {
 		{"idle", "idle memory: clients that have joined and hear nothing", idle},
 		{"commands", "mixed commands over REST, nobody watches", commands},
 		{"slow", "slow consumers: some clients never read", slow},
+		{"growth", "what costs grow with: clients per room, rooms, edges, nodes of a graph, length of a log", growth},
 	}
 }
 
