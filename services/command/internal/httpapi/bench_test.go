@@ -3,15 +3,19 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"github.com/valyala/fasthttp"
 
+	"github.com/talus-tally/talus/pkg/eventlog/eventlogtest"
 	"github.com/talus-tally/talus/pkg/redistest"
 	"github.com/talus-tally/talus/services/command/internal/httpapi"
 )
@@ -93,29 +97,99 @@ func BenchmarkCommand(b *testing.B) {
 	}
 }
 
-// BenchmarkThroughput asks how many commands per second one instance takes from 64 clients, over one session and over
-// eight, with the clients and Redis on the same machine.
-func BenchmarkThroughput(b *testing.B) {
-	s := startOn(b, redistest.Real(b), httpapi.Config{})
-	for _, sessions := range []int{1, 8} {
-		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
-			plans, items := make([]plan, sessions), make([][]string, sessions)
-			for i := range plans {
-				plans[i], items[i] = bigPlan(b, s, 1000)
+// crowd is many sessions and the clients of one benchmark, each with one connection that stays open.
+type crowd struct {
+	b       *testing.B
+	clients []*caller
+	sent    atomic.Int64
+}
+
+// crowds gives n clients something to do in some sessions of a thousand nodes each.
+func crowds(b *testing.B, s *server, clients, sessions int) *crowd {
+	b.Helper()
+	c := &crowd{b: b}
+	plans, items := make([]plan, sessions), make([][]string, sessions)
+	for i := range plans {
+		plans[i], items[i] = bigPlan(b, s, 1000)
+	}
+	for i := range clients {
+		call, err := dial(s.url)
+		must(b, err)
+		b.Cleanup(func() { _ = call.conn.Close() })
+		for k := i; k < max(sessions, clients); k += clients { // its share of the sessions, or one that it shares
+			k := k % sessions
+			for j := range 16 {
+				call.add(plans[k].id, items[k][(i*16+j)*7919%len(items[k])])
 			}
-			client := &fasthttp.Client{MaxConnsPerHost: 256}
-			var count atomic.Int64
-			b.ReportAllocs()
-			b.SetParallelism(32)
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					n := count.Add(1)
-					k := int(n) % sessions
-					rename(b, client, plans[k], items[k][int(n*7919)%len(items[k])], n)
+		}
+		c.clients = append(c.clients, call)
+	}
+	return c
+}
+
+// run lets the clients send n commands, each of them the next when the last was answered, or when its time has come: with
+// an interval given all of them together send one command per interval, and the time of an answer counts from the moment
+// at which its command was due. It returns the times.
+func (c *crowd) run(n int, interval time.Duration) []time.Duration {
+	all := make([]time.Duration, n)
+	var next atomic.Int64
+	var running sync.WaitGroup
+	began := time.Now()
+	for _, client := range c.clients {
+		running.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
 				}
-			})
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
+				due := time.Now()
+				if interval > 0 {
+					due = began.Add(time.Duration(i) * interval)
+					time.Sleep(time.Until(due))
+				}
+				if err := client.rename(c.sent.Add(1)); err != nil {
+					c.b.Error(err)
+					return
+				}
+				all[i] = time.Since(due)
+			}
 		})
 	}
+	running.Wait()
+	slices.Sort(all)
+	return all
+}
+
+// BenchmarkThroughput asks how many commands per second one instance takes over REST from 64 connections that stay open,
+// with the clients and Redis on the same machine, and how long an answer takes at half of that. The floor is what
+// commit.lua alone reaches on that Redis in the same run.
+func BenchmarkThroughput(b *testing.B) {
+	const clients = 64
+	url := redistest.Real(b)
+	s := startOn(b, url, httpapi.Config{})
+	for _, sessions := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
+			c := crowds(b, s, clients, sessions)
+			c.run(10*clients+20*sessions, 0) // the graphs are warm
+			b.ReportAllocs()
+			b.ResetTimer()
+			times := c.run(b.N, 0)
+			took := b.Elapsed()
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/took.Seconds(), "commands/s")
+			b.ReportMetric(milliseconds(times, 0.99), "p99-ms")
+			if b.N < 1000 {
+				return
+			}
+			paced := c.run(b.N/2, 2*took/time.Duration(b.N))
+			b.ReportMetric(milliseconds(paced, 0.5), "p50-ms-at-half")
+			b.ReportMetric(milliseconds(paced, 0.99), "p99-ms-at-half")
+			b.ReportMetric(eventlogtest.Floor(b, url, sessions, b.N/2), "floor-commits/s")
+		})
+	}
+}
+
+// milliseconds is the time that the given part of sorted times stay below.
+func milliseconds(sorted []time.Duration, part float64) float64 {
+	return float64(sorted[int(float64(len(sorted)-1)*part)]) / float64(time.Millisecond)
 }
