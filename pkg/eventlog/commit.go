@@ -96,19 +96,29 @@ func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
 func (l *Log) send(ctx context.Context, c Commit) (any, error) {
 	defer l.turns.attempt(time.Now())
 	cmd := l.command(ctx, &c, byHash)
-	if forgotten(l.rdb.Process(ctx, cmd)) {
+	err := l.courier.carry(ctx, c.size(), cmd)
+	if err == nil && forgotten(cmd.Err()) {
 		cmd = l.command(ctx, &c, byText)
-		_ = l.rdb.Process(ctx, cmd) // cmd has the error
+		err = l.courier.carry(ctx, c.size(), cmd)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return cmd.Result()
 }
 
-// check refuses what the script would only find out after it has begun to write.
-func (c Commit) check() error {
+// size is what the commit takes to send, about.
+func (c *Commit) size() int {
 	size := len(c.Record.Raw) + len(c.Delta) + len(c.Entry.Payload)
-	for _, im := range c.Images {
-		size += len(im.Bytes) + len(im.Node)
+	for i := range c.Images {
+		size += len(c.Images[i].Bytes) + len(c.Images[i].Node)
 	}
+	return size
+}
+
+// check refuses what the script would only find out after it has begun to write.
+func (c *Commit) check() error {
+	size := c.size()
 	switch {
 	case c.Record.Session != c.Session:
 		return fmt.Errorf("record belongs to session %s", c.Record.Session)

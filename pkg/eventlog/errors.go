@@ -93,9 +93,12 @@ var unavailable = []string{"LOADING", "READONLY", "OOM", "MISCONF", "BUSY", "NOR
 
 // classify gives err its place among the errors of this package. Nil and redis.Nil stay what they are.
 func classify(err error) error {
+	if err == nil {
+		return nil
+	}
 	var reply redis.Error
 	switch {
-	case err == nil, errors.Is(err, redis.Nil):
+	case errors.Is(err, redis.Nil):
 		return err
 	case !errors.As(err, &reply):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -114,10 +117,13 @@ func classify(err error) error {
 
 // unanswered tells whether a command that failed with err may have been executed all the same.
 func unanswered(err error) bool {
+	if err == nil {
+		return false
+	}
 	var reply redis.Error
 	var network *net.OpError
 	switch {
-	case err == nil, errors.As(err, &reply), errors.Is(err, redis.ErrPoolTimeout):
+	case errors.As(err, &reply), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, errNotSent):
 		return false
 	case errors.As(err, &network) && network.Op == "dial":
 		return false // there was no connection to send it on

@@ -59,12 +59,13 @@ type Log struct {
 	cfg     Config
 	metrics *metrics
 	turns   turns
+	courier courier
 }
 
 // New is a log on rdb, which should be made from [Options]: a client that repeats a script by itself costs an extra look into
 // the log, though never a second commit.
 func New(rdb redis.UniversalClient, cfg Config) *Log {
-	return &Log{rdb: rdb, cfg: cfg.withDefaults(), metrics: newMetrics(cfg.Registry), turns: newTurns()}
+	return &Log{rdb: rdb, cfg: cfg.withDefaults(), metrics: newMetrics(cfg.Registry), turns: newTurns(), courier: courier{rdb: rdb}}
 }
 
 // Options reads a Redis URL: redis://, rediss:// or unix:// for one server; redis+cluster:// or rediss+cluster:// with

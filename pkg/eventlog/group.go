@@ -84,12 +84,17 @@ func (l *Log) sendAll(ctx context.Context, commits []Commit) []*redis.Cmd {
 	defer l.turns.attempt(time.Now())
 	from := 0
 	for _, form := range []form{byHash, byText} {
-		p := l.rdb.Pipeline()
+		size := 0
 		for i := from; i < len(commits); i++ {
 			cmds[i] = l.command(ctx, &commits[i], form)
-			_ = p.Process(ctx, cmds[i]) // only takes it
+			size += commits[i].size()
 		}
-		_, _ = p.Exec(ctx) // each command has its own error
+		if err := l.courier.carry(ctx, size, cmds[from:]...); err != nil {
+			for _, cmd := range cmds[from:] {
+				cmd.SetErr(err)
+			}
+			break
+		}
 		for from < len(cmds) && !forgotten(cmds[from].Err()) {
 			from++
 		}
