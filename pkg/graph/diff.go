@@ -133,11 +133,10 @@ func (n *Node) orphans() map[string]json.RawMessage {
 
 // text returns the string that v is, or a text that is no node's name when v is no string.
 func text(v json.RawMessage) string {
-	var s string
-	if v[0] != '"' || json.Unmarshal(v, &s) != nil {
+	if v[0] != '"' {
 		return "\x00"
 	}
-	return s
+	return unquoted(v)
 }
 
 // quoted returns s as a JSON value.

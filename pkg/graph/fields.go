@@ -20,20 +20,23 @@ const (
 
 // fields reads the data of one command. The first thing that is wrong stays in err.
 type fields struct {
-	members map[string]json.RawMessage
+	members []member
 	refs    map[string]NodeID
 	err     error
+	few     [6]member // where members begins
 }
 
 // newFields opens data; refs are the nodes that earlier commands of the batch create, by name.
 func newFields(data json.RawMessage, refs map[string]NodeID) *fields {
 	f := &fields{refs: refs}
+	object := false
+	f.members, object = appendMembers(f.few[:0], data)
 	switch {
 	case !utf8.Valid(data):
 		f.fail(InvalidCommand, "data", "is not valid UTF-8")
 	case depth(data) > MaxDepth:
 		f.fail(InvalidCommand, "data", fmt.Sprintf("nests deeper than %d levels", MaxDepth))
-	case json.Unmarshal(data, &f.members) != nil || f.members == nil:
+	case !object:
 		f.fail(InvalidCommand, "data", "is not a JSON object")
 	}
 	return f
@@ -46,9 +49,19 @@ func (f *fields) fail(reason Reason, field, problem string) {
 	}
 }
 
+// raw returns a field as it was sent, nil when it is absent. Of duplicates the last counts.
+func (f *fields) raw(field string) json.RawMessage {
+	for i := len(f.members) - 1; i >= 0; i-- {
+		if f.members[i].name == field {
+			return f.members[i].value
+		}
+	}
+	return nil
+}
+
 // member returns a field, nil when it is absent or null.
 func (f *fields) member(field string, must bool, reason Reason) json.RawMessage {
-	v := f.members[field]
+	v := f.raw(field)
 	if !isNull(v) {
 		return v
 	}
@@ -60,18 +73,18 @@ func (f *fields) member(field string, must bool, reason Reason) json.RawMessage 
 
 // text reads a text that is not empty from a field, or from the field other when the first is absent.
 func (f *fields) text(field, other string, must bool) string {
-	if isNull(f.members[field]) && other != "" && !isNull(f.members[other]) {
+	if isNull(f.raw(field)) && other != "" && !isNull(f.raw(other)) {
 		field = other
 	}
 	v := f.member(field, must, InvalidCommand)
 	if v == nil {
 		return ""
 	}
-	var s string
-	if json.Unmarshal(v, &s) != nil {
+	if v[0] != '"' {
 		f.fail(InvalidCommand, field, "is not a text")
 		return ""
 	}
+	s := unquoted(v)
 	if must && s == "" {
 		f.fail(InvalidCommand, field, "is empty")
 	}
@@ -121,7 +134,7 @@ func (f *fields) index(field string, must bool, reason Reason) int {
 
 // value reads any JSON and compacts it; nil when it is absent or null.
 func (f *fields) value(field string) json.RawMessage {
-	return f.compact(field, f.members[field])
+	return f.compact(field, f.raw(field))
 }
 
 // values reads an object of any JSON values. Null members stay: they are meant.
@@ -152,18 +165,22 @@ func (f *fields) compact(field string, v json.RawMessage) json.RawMessage {
 	if isNull(v) || f.err != nil {
 		return nil
 	}
-	var b bytes.Buffer
-	if err := json.Compact(&b, v); err != nil {
-		f.fail(InvalidCommand, field, "is not JSON")
+	out := bytes.Clone(v)
+	if v[0] == '{' || v[0] == '[' { // only between the parts of a value can there be spaces
+		b := bytes.NewBuffer(out[:0])
+		if err := json.Compact(b, v); err != nil {
+			f.fail(InvalidCommand, field, "is not JSON")
+		}
+		out = b.Bytes()
 	}
-	if b.Len() > MaxValue {
+	if len(out) > MaxValue {
 		f.err = &Rejection{
 			Reason:  TooLarge,
 			Message: fmt.Sprintf("%s is larger than %d bytes", field, MaxValue),
 			Details: map[string]string{"field": field},
 		}
 	}
-	return b.Bytes()
+	return out
 }
 
 // depth returns how deep objects and arrays nest in data, which need not be JSON.

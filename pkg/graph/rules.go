@@ -99,10 +99,10 @@ func checked(schema Schema, typ, property string, value json.RawMessage) (json.R
 
 // nameFrom returns the name that a node gets from a value of its name property, which must be text.
 func nameFrom(value json.RawMessage) (string, error) {
-	var name string
-	if json.Unmarshal(value, &name) != nil {
+	if value[0] != '"' {
 		return "", reject(CommandFailed, "a name must be text")
 	}
+	name := unquoted(value)
 	return name, checkText("name", name)
 }
 
