@@ -65,12 +65,13 @@ func (l *Log) command(ctx context.Context, c *Commit, f form) *redis.Cmd {
 	}
 	k := keysOf(c.Session)
 	a.all = append(a.all, f.verb, f.script, commitKeys)
-	c.addKeys(&a, k)
+	names := k.ofCommit()
+	c.addKeys(&a, k, names)
 	c.addRecord(&a)
 	c.addStack(&a, l.cfg)
 	c.addKeyed(&a)
 	a.number(uint64(max(0, l.cfg.Retention)), uint64(l.cfg.MinAge.Milliseconds()), uint64(l.cfg.MaxLogBytes))
-	c.addMessage(&a, k)
+	c.addMessage(&a, names[11])
 	set, gone := c.counts()
 	a.number(2*set, gone, uint64(len(fields)), uint64(len(attached)), uint64(len(detached)))
 	c.addTurn(&a, &l.turns)
@@ -81,13 +82,12 @@ func (l *Log) command(ctx context.Context, c *Commit, f form) *redis.Cmd {
 	return cmd
 }
 
-func (c *Commit) addKeys(a *arguments, k keys) {
+func (c *Commit) addKeys(a *arguments, k keys, names [len(inCommit)]string) {
 	nodes := k.nodes(c.Generation)
 	staged := nodes
 	if c.Staged != nil {
 		staged = k.nodes(c.Staged.Generation)
 	}
-	names := k.ofCommit()
 	a.text(names[:2]...)
 	a.text(nodes)
 	a.text(names[2:10]...)
@@ -95,11 +95,14 @@ func (c *Commit) addKeys(a *arguments, k keys) {
 }
 
 func (c *Commit) addRecord(a *arguments) {
-	a.text(c.Base.Epoch.String())
+	const digits = 16 // of each
+	b := c.Base.Epoch.AppendText(make([]byte, 0, 3*digits))
+	names := string(c.Record.Digest.AppendText(c.Base.Digest.AppendText(b)))
+	a.text(names[:digits])
 	a.number(c.Base.Version)
-	a.text(c.Base.Digest.String())
+	a.text(names[digits : 2*digits])
 	a.number(c.Record.Version)
-	a.text(c.Record.Digest.String())
+	a.text(names[2*digits:])
 	a.bytes(c.Record.Raw, c.Delta)
 	a.number(c.Count, c.Sum, uint64(c.Generation))
 	if c.Staged == nil {
@@ -126,14 +129,14 @@ func (c *Commit) addKeyed(a *arguments) {
 	a.bytes(c.Key.append(nil, c.token))
 }
 
-func (c *Commit) addMessage(a *arguments, k keys) {
+func (c *Commit) addMessage(a *arguments, channel string) {
 	switch {
 	case c.Silent:
 		a.text("", "")
 	case len(c.Record.Raw) <= wire.MaxPublished:
-		a.text(k.channel(), "")
+		a.text(channel, "")
 	default:
-		a.text(k.channel())
+		a.text(channel)
 		a.bytes(wire.AppendNotice(nil, wire.Notice{Session: c.Session, Position: c.Record.Position(), Size: uint32(len(c.Record.Raw))}))
 	}
 }

@@ -78,8 +78,8 @@ func (k keys) presence() string    { return k.base + "p" }
 func (k keys) dead() string        { return k.base + "dead" }
 func (k keys) channel() string     { return k.base + "c" }
 
-// inCommit are the suffixes of the keys of a commit but for the nodes.
-var inCommit = [...]string{"h", "l", "m", "u", "r", "xu", "xr", "i0", "i1", "a", "dead"}
+// inCommit are the suffixes of the keys of a commit but for the nodes, and of its channel.
+var inCommit = [...]string{"h", "l", "m", "u", "r", "xu", "xr", "i0", "i1", "a", "dead", "c"}
 
 // ofCommit makes these names at once, which share memory.
 func (k keys) ofCommit() (names [len(inCommit)]string) {

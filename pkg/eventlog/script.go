@@ -78,7 +78,7 @@ func (l *Log) runScript(ctx context.Context, s *redis.Script, keys []string, arg
 }
 
 // forgotten tells whether a server answered that it does not know a script.
-func forgotten(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }
+func forgotten(err error) bool { return err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") }
 
 // runMany runs a script n times in one pipeline; it is safe to run each of them twice. Each command has its own result. A server
 // that does not know the script is sent the rest again with the text, and so is one whose connection breaks.

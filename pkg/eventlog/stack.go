@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+	"github.com/talus-tally/talus/pkg/wire"
 )
 
 // Entry is one step of undo or redo. It names the original command, wherever it went since.
@@ -24,11 +25,16 @@ type Entry struct {
 
 // meta is the stored form without the payload: "<version> <bytes of payload> <rest>". The script reads the two numbers.
 func (e Entry) meta() string {
-	rest, err := json.Marshal(e)
-	if err != nil { // an Entry has nothing that JSON cannot say
-		return ""
+	b := make([]byte, 0, 256)
+	b = append(strconv.AppendUint(b, e.Version, 10), ' ')
+	b = append(strconv.AppendInt(b, int64(len(e.Payload)), 10), ` {"c":"`...)
+	b = append(wire.AppendID(b, e.Command), '"')
+	for _, m := range [...]struct{ key, value string }{{"t", e.Type}, {"a", e.Actor}, {"l", e.Label}} {
+		if m.value != "" {
+			b = wire.AppendMember(append(b, ','), m.key, m.value)
+		}
 	}
-	return strconv.FormatUint(e.Version, 10) + " " + strconv.Itoa(len(e.Payload)) + " " + string(rest)
+	return string(append(b, '}'))
 }
 
 // Keeps reports whether an entry can be on a stack at all. One whose payload alone is more than both stacks may hold is

@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"encoding/hex"
 	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // AppendTime appends a time of ms Unix milliseconds as clients see times: ISO 8601,
@@ -40,4 +43,15 @@ func AppendMember(dst []byte, key, value string) []byte {
 // AppendNumber appends `"key":value` and no comma. The key is written as it is.
 func AppendNumber(dst []byte, key string, value uint64) []byte {
 	return strconv.AppendUint(append(append(append(dst, '"'), key...), '"', ':'), value, 10)
+}
+
+// AppendID appends an id as text, 36 characters without quotes.
+func AppendID(dst []byte, id uuid.UUID) []byte {
+	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, part)
+	}
+	return dst
 }

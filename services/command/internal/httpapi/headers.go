@@ -84,7 +84,10 @@ func (t tags) matches(p wire.Position) bool { return t.any || slices.Contains(t.
 // because equal positions are equal states.
 func entityTags(header string) tags {
 	header = strings.TrimSpace(header)
-	t := tags{given: header != ""}
+	if header == "" {
+		return tags{}
+	}
+	t := tags{given: true}
 	for tag := range strings.SplitSeq(header, ",") {
 		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
 		if tag == "*" {

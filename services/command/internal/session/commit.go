@@ -187,14 +187,15 @@ func (l *live) commit(ctx context.Context, e *encoded, call *Call) (outcome, err
 // conclude is what comes of a commit that began then and ended with err. The error
 // says to decide again.
 func (l *live) conclude(ctx context.Context, e *encoded, err error, call *Call, began uint64) (outcome, error) {
+	if err == nil {
+		l.settle(e)
+		l.confirmed, l.late = began, late{}
+		return outcome{result: l.complete(e.result, l.state, call)}, nil
+	}
 	var conflict *eventlog.ConflictError
 	var turn *eventlog.TurnError
 	var known *eventlog.DuplicateError
 	switch {
-	case err == nil:
-		l.settle(e)
-		l.confirmed, l.late = began, late{}
-		return outcome{result: l.complete(e.result, l.state, call)}, nil
 	case errors.As(err, &known):
 		r, err := remembered(known, call)
 		return outcome{result: r, err: err}, nil

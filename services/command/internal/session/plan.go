@@ -80,7 +80,7 @@ func (e *edit) decide(st *state, call *Call) (plan, error) {
 	p := plan{change: ch, command: call.CommandID, stack: eventlog.StackPush}
 	p.entry = eventlog.Entry{
 		Version: st.pos.Version + 1, Command: call.CommandID, Type: e.kind, Actor: call.Actor, Label: e.label,
-		Payload: graph.AppendChange(nil, ch.Inverse()),
+		Payload: graph.AppendChange(make([]byte, 0, 256), ch.Inverse()),
 	}
 	p.result = Result{Type: e.kind, UndoAvailable: true}
 	if e.batch != nil {

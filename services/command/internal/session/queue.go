@@ -82,11 +82,19 @@ func (q *queue) decide(ctx context.Context, a *attempt, slow func()) (outcome, e
 // slowAfter is the time after which people are told that a command is at work.
 const slowAfter = 100 * time.Millisecond
 
+// timers are stopped.
+var timers = sync.Pool{New: func() any {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return timer
+}}
+
 func (j *job) wait(ctx context.Context, slow func()) error {
 	var late <-chan time.Time
 	if slow != nil {
-		timer := time.NewTimer(slowAfter)
-		defer timer.Stop()
+		timer := timers.Get().(*time.Timer)
+		timer.Reset(slowAfter)
+		defer func() { timer.Stop(); timers.Put(timer) }() // a stopped timer's channel is empty
 		late = timer.C
 	}
 	for {

@@ -183,16 +183,16 @@ func (s *step) node(st *state, id uuid.UUID) *graph.Node {
 
 // outcome works out what a change makes of the state: the totals, the nodes and
 // their stored form.
-func (st *state) outcome(ch graph.Change) (step, []wire.Image) {
+func (st *state) outcome(ch graph.Change, paper *paper) (step, []wire.Image) {
 	s := step{totals: st.totals, writes: maps.Collect(ch.Writes())}
 	images := make([]wire.Image, 0, len(s.writes))
 	for id, n := range ch.Writes() {
 		if old, ok := st.graph.Node(id); ok {
-			s.totals.remove(id, graph.AppendImage(nil, old))
+			s.totals.remove(id, graph.AppendImage(paper.rest(), old)) // written over by what comes next
 		}
 		im := wire.Image{Node: id}
 		if n != nil {
-			im.Bytes = graph.AppendImage(nil, n)
+			im.Bytes = paper.took(graph.AppendImage(paper.rest(), n))
 			s.totals.add(id, im.Bytes)
 		}
 		images = append(images, im)
