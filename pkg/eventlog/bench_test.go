@@ -2,6 +2,7 @@ package eventlog_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -98,4 +99,42 @@ func BenchmarkReadAfter(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkLoad asks how long it takes to replace the graph of a session by one of 100,000 nodes, and to load it, and for how
+// long Redis does nothing else at most.
+func BenchmarkLoad(b *testing.B) {
+	server := redistest.Server(b, "--slowlog-log-slower-than", "500", "--slowlog-max-len", "100000")
+	rdb := connects(b, server.URL())
+	log := eventlog.New(rdb, eventlog.Config{})
+	const nodes = 100_000
+	w := staged(b, log, nodes)
+	longest := func() float64 {
+		slow, err := rdb.SlowLogGet(b.Context(), -1).Result()
+		if err != nil {
+			b.Fatal(err)
+		}
+		most := 0.0
+		for _, s := range slow {
+			most = max(most, float64(s.Duration.Microseconds())/1000)
+		}
+		rdb.Do(b.Context(), "slowlog", "reset")
+		return most
+	}
+	stage := longest()
+	b.ReportAllocs()
+	for b.Loop() {
+		if loaded, err := log.Load(b.Context(), w.Session); err != nil || len(loaded.Images) != nodes {
+			b.Fatal(len(loaded.Images), err)
+		}
+	}
+	load := longest()
+	set, err := log.Stage(b.Context(), w.Session, slices.Values([]wire.Image{eventlogtest.Image(1, "one")}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	w.Commits(b, w.Switches(set)) // lets go of the 100,000
+	b.ReportMetric(stage, "stage-redis-ms")
+	b.ReportMetric(load, "load-redis-ms")
+	b.ReportMetric(longest(), "switch-redis-ms")
 }

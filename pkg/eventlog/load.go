@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/talus-tally/talus/pkg/wire"
@@ -16,9 +17,11 @@ type Loaded struct {
 }
 
 const (
-	scanCount = 500  // nodes per step of the scan: 0.4 ms of Redis
-	scanSteps = 20   // steps between two looks at the log, so that it is read before it is trimmed
-	redoChunk = 1000 // records per look
+	scanCount = 500                   // nodes per step of the scan: 0.4 ms of Redis
+	scanSteps = 20                    // steps between two looks at the log, so that it is read before it is trimmed
+	scanTime  = 50 * time.Millisecond // or this time, where a step takes long
+	redoChunk = 1000                  // records per read
+	redoReads = 16                    // reads per look while the scan is not over
 	loadTries = 3
 )
 
@@ -68,7 +71,7 @@ func (l *Log) load(ctx context.Context, session uuid.UUID) (Loaded, error) {
 	}
 	for r.at.Version < end.Position.Version {
 		before := r.at
-		if err := r.read(ctx); err != nil {
+		if _, err := r.read(ctx); err != nil {
 			return Loaded{}, err
 		}
 		if r.at == before {
@@ -113,6 +116,7 @@ func (r *redo) scan(ctx context.Context, start Head) (map[uuid.UUID][]byte, erro
 	images := make(map[uuid.UUID][]byte, start.Count)
 	key := keysOf(r.session).nodes(start.Generation)
 	var cursor uint64
+	looked := time.Now()
 	for step := 1; ; step++ {
 		var values []string
 		err := retry(ctx, func() error {
@@ -136,40 +140,45 @@ func (r *redo) scan(ctx context.Context, start Head) (map[uuid.UUID][]byte, erro
 		if cursor == 0 {
 			return images, nil
 		}
-		if step%scanSteps == 0 {
-			if err := r.read(ctx); err != nil {
+		if step%scanSteps != 0 && time.Since(looked) < scanTime {
+			continue
+		}
+		more := true
+		for reads := 0; more && reads < redoReads; reads++ {
+			if more, err = r.read(ctx); err != nil {
 				return nil, err
 			}
 		}
+		looked = time.Now()
 	}
 }
 
-// read takes the next records from the log, if there are any.
-func (r *redo) read(ctx context.Context) error {
+// read takes the next records from the log, if there are any, and reports whether there are more.
+func (r *redo) read(ctx context.Context) (more bool, err error) {
 	found, err := r.log.look(ctx, r.session, entryID(r.at.Version+1), "+", redoChunk)
 	if err != nil {
-		return err
+		return false, err
 	}
 	entries, err := parseEntries(r.session, found.entries)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, e := range entries {
 		if !e.Record.Follows(r.at) { // trimmed under us, or another branch
-			return fmt.Errorf("%w: version %d does not follow %d", errAgain, e.Record.Version, r.at.Version)
+			return false, fmt.Errorf("%w: version %d does not follow %d", errAgain, e.Record.Version, r.at.Version)
 		}
 		delta, err := wire.ParseDelta(e.Delta)
 		if err != nil {
-			return fmt.Errorf("%w: delta of version %d: %w", ErrTorn, e.Record.Version, err)
+			return false, fmt.Errorf("%w: delta of version %d: %w", ErrTorn, e.Record.Version, err)
 		}
 		if !e.Record.VerifyDelta(e.Delta) {
-			return fmt.Errorf("%w: record of version %d has another digest", ErrTorn, e.Record.Version)
+			return false, fmt.Errorf("%w: record of version %d has another digest", ErrTorn, e.Record.Version)
 		}
 		if delta.Replaced || delta.Generation != r.generation {
-			return fmt.Errorf("%w: the nodes were replaced", errAgain)
+			return false, fmt.Errorf("%w: the nodes were replaced", errAgain)
 		}
 		r.at, r.count, r.sum = e.Record.Position(), delta.Count, delta.Sum
 		r.images = append(r.images, delta.Images...)
 	}
-	return nil
+	return r.at.Version < found.head.Version, nil
 }

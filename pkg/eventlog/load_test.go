@@ -45,6 +45,8 @@ func TestASessionOf100000NodesLoadsExactlyUnder2000CommitsPerSecond(t *testing.T
 	from := first
 	var writing sync.WaitGroup
 	writing.Go(func() { writes(ctx, t, w, nodes) })
+	defer writing.Wait()
+	defer cancel()
 
 	for range repeats {
 		loaded, err := log.Load(t.Context(), w.Session) // it has compared count and checksum
