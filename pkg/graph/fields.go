@@ -29,8 +29,8 @@ type fields struct {
 // newFields opens data; refs are the nodes that earlier commands of the batch create, by name.
 func newFields(data json.RawMessage, refs map[string]NodeID) *fields {
 	f := &fields{refs: refs}
-	object := false
-	f.members, object = appendMembers(f.few[:0], data)
+	members, object := appendMembers(f.few[:0], data)
+	f.members = members
 	switch {
 	case !utf8.Valid(data):
 		f.fail(InvalidCommand, "data", "is not valid UTF-8")
