@@ -19,7 +19,7 @@ type Count struct {
 	Clients int       // that the edge has; 0 removes its entry
 	Client  uuid.UUID // who came or went since it said so last, if that was exactly one; else uuid.Nil
 	Dead    []string  // edges whose entries go in the same step
-	Swapped bool      // some came and as many went since it said so last: that is announced, too
+	Swapped bool      // somebody came or went since it said so last: that is announced, be the sum the same or not
 	Number  uint64    // about the time in ms, greater than in all that the edge said of the session before; 0: none is given
 }
 

@@ -6,7 +6,7 @@
 -- KEYS  1 head  2 presence: edge → clients, '#' → number of the newest announcement, '#' edge → number of its newest request  3 tombstone
 -- ARGV  1 edge  2 clients  3 who came or went if it was exactly one, as JSON, or ''  4 channel
 --       5 beginning of a session:connected message  6 the same of session:disconnected
---       7 number of the request, about the time in ms, greater than those before of this edge; 0: it is always carried out  8 '1': some came and as many went
+--       7 number of the request, about the time in ms, greater than those before of this edge; 0: it is always carried out  8 '1': somebody came or went
 --       9 … dead edges
 --
 -- returns {1, clients of all, number of the announcement, 0 | 1 connected | 2 disconnected, 1 if it names one,

@@ -169,6 +169,30 @@ func TestOneWhoComesInThePlaceOfAnotherIsAnnouncedAsSeveral(t *testing.T) {
 	})
 }
 
+func TestOneWhoComesAfterTheStoreWentBackIsAnnounced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStore(plan)
+		e := s.edge(t)
+		defer e.end()
+		room := e.opens(plan)
+		room.enters(2)
+		time.Sleep(time.Second)
+
+		s.set(func() {
+			for edge := range s.sessions[plan].edges {
+				s.sessions[plan].edges[edge]++ // as it was before somebody left
+			}
+		})
+		room.Enter(uuid.New())
+		time.Sleep(time.Second)
+
+		got := s.announced(plan)
+		if n := len(got); n != 2 || got[1].who.Count != 3 || got[1].who.Client != uuid.Nil {
+			t.Errorf("announced %+v, want that several came or went", got)
+		}
+	})
+}
+
 func TestAnAnnouncementThatTheChannelLosesIsFound(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStore(plan)

@@ -187,7 +187,7 @@ func (l *link) announce(edge string, counts []eventlog.Count) []eventlog.Present
 		if p.edges[edge] = c.Clients; c.Clients == 0 {
 			delete(p.edges, edge)
 		}
-		if c.Swapped {
+		if c.Swapped && p.total() == before {
 			before--
 		}
 		if d := c.Clients - mine; (d != 1 && d != -1) || p.total()-before != d {

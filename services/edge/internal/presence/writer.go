@@ -59,7 +59,7 @@ type flight struct {
 	entered uint64
 	since   changes
 	one     uuid.UUID // who came or went, if that is all that the write tells
-	swapped bool      // there are as many as were written, and not the same
+	swapped bool      // others are there than were written, be it as many
 	number  uint64    // greater than those of all writes before
 }
 
@@ -96,7 +96,7 @@ func (p *Presence) takeOff(now time.Time) []flight {
 func (p *Presence) depart(c *count) flight {
 	p.number = max(p.number+1, uint64(time.Now().UnixMilli()))
 	f := flight{count: c, clients: c.here, entered: c.entered, since: c.since, number: p.number}
-	f.one, f.swapped = f.since.one(c.here-c.written), c.here == c.written && f.since.any()
+	f.one, f.swapped = f.since.one(c.here-c.written), !c.unsure && f.since.any()
 	c.since, c.flying = changes{}, true
 	return f
 }
