@@ -19,6 +19,12 @@ func (r *run) checkOps() {
 			lost++
 			continue // what a loss took cannot be known to a repeat either
 		}
+		if len(o.entries) > 0 { // an answer that was on its way when its commit was lost says nothing of the one that is there
+			kept := s.log[o.entries[0]].pos
+			o.attempts = slices.DeleteFunc(o.attempts, func(a *request) bool {
+				return a.kind == history.OK && !a.idle && a.pos != kept && s.lostBefore(a.begin)
+			})
+		}
 		r.repeats(s, o)
 	}
 	if lost > 0 {
@@ -56,7 +62,7 @@ func (r *run) acked(s *session, o *op) bool {
 // absent judges an acknowledged operation that is not in the log.
 func (r *run) absent(s *session, o *op, done *request) bool {
 	switch {
-	case s.lostBefore(done.end):
+	case s.lostBefore(done.begin):
 		return false
 	case s.missing == "" && len(s.log) > 0 && done.pos.Version < s.log[0].pos.Version:
 		return true // trimmed
@@ -74,7 +80,7 @@ func (r *run) placed(s *session, o *op, done *request) {
 		if a.kind != history.OK || a.idle {
 			continue
 		}
-		if a.pos != e.pos && !s.lostBefore(a.end) {
+		if a.pos != e.pos && !s.lostBefore(a.begin) {
 			r.violates(Acks, o.lines(s, a), "session %s: the answer says %s, the log has the commit at %v", s.id, a.text, e.pos)
 		}
 		stack := a.f == history.Undo || a.f == history.Redo

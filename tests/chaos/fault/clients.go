@@ -20,7 +20,7 @@ import (
 func clients() []Fault {
 	return []Fault{
 		{ID: "F13-stuck", Title: "clients that never read", Hold: 6 * time.Second, Aims: 1, Shape: shallow(), Inject: neverRead},
-		{ID: "F13-narrow", Title: "clients behind narrow links", Hold: 5 * time.Second, Shape: shallow(), Inject: narrow},
+		{ID: "F13-narrow", Title: "clients behind narrow links", Hold: 5 * time.Second, Shape: quick(), Inject: narrow},
 		{ID: "F18", Title: "malformed frames", Hold: time.Second, Inject: malformed},
 		{ID: "F19-connects", Title: "flood of connections", Hold: 4 * time.Second, Inject: connectFlood},
 		{ID: "F19-joins", Title: "storm of joins and leaves", Hold: 4 * time.Second, Aims: 2, Inject: joinStorm},
@@ -35,6 +35,13 @@ const undoDepth = 12
 // what they hold on to.
 func shallow() topology.Shape {
 	return topology.Shape{Settings: map[string]string{"TALUS_UNDO_DEPTH": strconv.Itoa(undoDepth), "GOMEMLIMIT": "64MiB"}}
+}
+
+// quick is shallow with a Redis that does not wait for its disk.
+func quick() topology.Shape {
+	shape := shallow()
+	shape.AOF = "everysec"
+	return shape
 }
 
 // neverRead joins sessions on connections that are never read, and writes enough to fill them.
@@ -69,20 +76,23 @@ func narrow(ctx context.Context, s *Scene) (Heal, error) {
 	for _, e := range s.System.Edges {
 		links = append(links, e.Front)
 	}
-	widen, err := impair(links, func(l *topology.Link) error { return l.Impair("bandwidth", topology.Down, map[string]int{"rate": 250}) })
+	widen, err := impair(links, func(l *topology.Link) error { return l.Impair("bandwidth", topology.Down, map[string]int{"rate": 300}) })
 	if err != nil {
 		return widen, err
 	}
-	p, err := newPusher(ctx, s, s.Sessions[0], 16<<10)
+	p, err := newPusher(ctx, s, s.Sessions[0], 8<<10)
 	if err != nil {
 		return widen, err
 	}
-	stops := []func(){every(2*time.Millisecond, p.push), every(2*time.Millisecond, p.push)}
+	stops := make([]func(), 4)
+	for i := range stops {
+		stops[i] = every(2*time.Millisecond, p.push)
+	}
 	return func(ctx context.Context) error {
 		for _, stop := range stops {
 			stop()
 		}
-		s.Note("%d commits of 16 KiB for links of 250 KB/s", p.done.Load())
+		s.Note("%d commits of 8 KiB for links of 300 KB/s", p.done.Load())
 		return widen(ctx)
 	}, nil
 }

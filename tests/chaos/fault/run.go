@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -219,6 +220,24 @@ func (d *driver) sample(ctx context.Context) {
 	}
 }
 
+// move moves a file, to another file system if need be.
+func move(from, to string) error {
+	if os.Rename(from, to) == nil {
+		return nil
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close(), os.Remove(from))
+}
+
 // keep copies what tells why a run failed.
 func (d *driver) keep(to string) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
@@ -229,7 +248,7 @@ func (d *driver) keep(to string) error {
 		paths, err := filepath.Glob(filepath.Join(d.dir, pattern))
 		errs = errors.Join(errs, err)
 		for _, path := range paths {
-			errs = errors.Join(errs, os.Rename(path, filepath.Join(to, filepath.Base(path))))
+			errs = errors.Join(errs, move(path, filepath.Join(to, filepath.Base(path))))
 		}
 	}
 	return errs

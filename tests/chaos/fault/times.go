@@ -129,9 +129,10 @@ func (c *came) disconnected(l *history.Line) {
 	}
 }
 
-// wanted reports whether a connection ended because its client wanted that.
+// wanted reports whether a connection ended because its client wanted that, as one does that joins while Redis is away and is
+// refused for now.
 func wanted(l *history.Line) bool {
 	const own = 1000 // normal closure, which only clients ask for
-	return l.Status == own || l.Text == "left" || strings.Contains(l.Text, "use of closed network connection") ||
+	return l.Status == own || l.Text == "left" || l.Text == "refused: "+string(wire.Unavailable) || strings.Contains(l.Text, "use of closed network connection") ||
 		strings.Contains(l.Text, "context canceled")
 }
