@@ -17,7 +17,7 @@ func moment(title string, over func(ctx context.Context, s *fault.Scene, lose fa
 	}
 	f := restored[0]
 	lose := f.Inject
-	f.ID, f.Title, f.Hold = "moment", title, 100*time.Millisecond
+	f.ID, f.Title, f.Hold = "moment", title, 300*time.Millisecond
 	f.Inject = func(ctx context.Context, s *fault.Scene) (fault.Heal, error) {
 		heal, err := lose(ctx, s)
 		return func(ctx context.Context) error { return over(ctx, s, heal) }, err
@@ -41,12 +41,13 @@ func edgesAway(ctx context.Context, s *fault.Scene, lose fault.Heal) error {
 	return errors.Join(err, errors.Join(errs...))
 }
 
-// commandFrozen lets one of the command instances miss the loss.
-func commandFrozen(ctx context.Context, s *fault.Scene, lose fault.Heal) error {
-	frozen := s.Command()
-	err := errors.Join(frozen.Freeze(), lose(ctx))
-	wait(ctx, 8*time.Second)
-	return errors.Join(err, frozen.Thaw(), frozen.Ready(ctx))
+// commandAway lets one of the command instances, which nobody can ask for a while, miss the loss and what comes after it.
+func commandAway(ctx context.Context, s *fault.Scene, lose fault.Heal) error {
+	away := s.Command().Front
+	away.Cut()
+	err := lose(ctx)
+	wait(ctx, 4*time.Second)
+	return errors.Join(err, away.Mend())
 }
 
 func wait(ctx context.Context, d time.Duration) {

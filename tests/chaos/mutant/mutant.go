@@ -45,7 +45,7 @@ func All() []Mutant {
 		{Bug: planted.ResumeLater, What: "resumes one version too late"},
 		{Bug: planted.IgnoreDigest, What: "resumes by version, whatever the digest", Loss: edgesAway},
 		{Bug: planted.KeyAfterDecision, What: "looks at the idempotency key after deciding", Fault: "F4-kill"},
-		{Bug: planted.PrevUnchecked, What: "catches up without comparing digests", Loss: commandFrozen},
+		{Bug: planted.PrevUnchecked, What: "catches up without comparing digests", Loss: commandAway},
 		{Bug: planted.CursorOnFull, What: "counts a commit as sent when the socket is full", Fault: "F13-narrow"},
 		{Bug: planted.StaleReads, What: "answers from memory without looking at the head"},
 		{Bug: planted.IgnoreIfMatch, What: "ignores If-Match"},
