@@ -76,6 +76,7 @@ func All() []Scenario {
 		{"rooms", "many small rooms", rooms},
 		{"connect", "connect storm: everybody comes at once", connect},
 		{"reconnect", "reconnect storm: everybody is cut off and comes back with a position", reconnect},
+		{"kill", "killed edges: everybody loses its edge by kill -9 and comes back with a position", kill},
 		{"idle", "idle memory: clients that have joined and hear nothing", idle},
 		{"commands", "mixed commands over REST, nobody watches", commands},
 		{"slow", "slow consumers: some clients never read", slow},

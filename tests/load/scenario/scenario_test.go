@@ -7,6 +7,8 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,9 @@ func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
 	t.Parallel()
 	for _, d := range follow.Dialects() {
 		for _, s := range scenario.All() {
+			if s.Name == "kill" {
+				continue // it needs processes
+			}
 			t.Run(d.Name()+"/"+s.Name, func(t *testing.T) {
 				t.Parallel()
 				p := scenario.Params{Clients: 20, Rooms: 4, Rates: []float64{50}, For: 200 * time.Millisecond, Slow: 2, Dialect: d, Callers: 4}
@@ -56,6 +61,30 @@ func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAllComeBackToEdgesThatWereKilled(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("this test needs a redis-server on PATH")
+	}
+	sys, err := system.Start(t.Context(), system.Shape{Edges: 2, Warn: func(text string) { t.Log(text) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	kill := scenario.All()[slices.IndexFunc(scenario.All(), func(s scenario.Scenario) bool { return s.Name == "kill" })]
+
+	result, err := kill.Run(t.Context(), scenario.Params{Clients: 50, Rooms: 5}, sys, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var table bytes.Buffer
+	result.Table(&table)
+	if t.Logf("%s", table.Bytes()); len(result.Broken) > 0 || len(result.Rows) == 0 {
+		t.Error("broken")
 	}
 }
 

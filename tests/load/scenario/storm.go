@@ -67,6 +67,13 @@ func (s span) joining(clients, rooms float64) []report.Figure {
 
 // reconnect cuts everybody off, lets commits happen, and brings everybody back with the position held.
 func reconnect(ctx context.Context, b *Bench) error {
+	return comeBack(ctx, b, func(context.Context) error { return nil })
+}
+
+// kill is reconnect to edges that know nothing: they were killed.
+func kill(ctx context.Context, b *Bench) error { return comeBack(ctx, b, b.System.KillEdges) }
+
+func comeBack(ctx context.Context, b *Bench, meanwhile func(context.Context) error) error {
 	clients, n := or(b.Clients, 5000), or(b.Rooms, 50)
 	missed := b.rates(20)[0] // commits per room in the meantime
 	pending := or(b.Pending, 1000)
@@ -86,6 +93,9 @@ func reconnect(ctx context.Context, b *Bench) error {
 		return err
 	}
 	seats := c.Drop()
+	if err := meanwhile(ctx); err != nil {
+		return err
+	}
 	some()
 	b.Say("%s: %d clients come back, each %g commits behind", b.Result.Scenario, len(seats), missed)
 	s, err := b.storm(ctx, c, func(ctx context.Context) error {

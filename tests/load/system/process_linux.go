@@ -13,14 +13,20 @@ import (
 // process is a program of ours. The kernel ends it with us, however we end.
 type process struct {
 	name string
+	env  []string
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{}
 }
 
+// again starts the program of a process that has ended.
+func (p *process) again(dir string) (*process, error) {
+	return launch(dir, p.name, p.env, p.cmd.Args...)
+}
+
 // launch starts a program whose output goes to a file in dir.
 func launch(dir, name string, env []string, argv ...string) (*process, error) {
-	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	p := &process{name: name, env: env, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	out, err := os.Create(p.log)
 	if err != nil {
 		return nil, err

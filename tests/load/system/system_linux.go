@@ -77,6 +77,32 @@ func (s *System) Close() {
 	}
 }
 
+// KillEdges kills the edges of a fresh system, as kill -9 does, and starts them again where they were.
+func (s *System) KillEdges(ctx context.Context) error {
+	killed := 0
+	for i, p := range s.processes {
+		if !strings.HasPrefix(p.name, "edge-") {
+			continue
+		}
+		p.end()
+		again, err := p.again(s.dir)
+		if err != nil {
+			return err
+		}
+		s.processes[i] = again
+		s.Servers[killed] = meter.Process{Title: again.name, PID: again.cmd.Process.Pid}
+		addr := s.Edges[killed]
+		if err := again.ready(func() error { return answers(ctx, "http://"+addr.String()+"/readyz") }); err != nil {
+			return err
+		}
+		killed++
+	}
+	if killed == 0 {
+		return errors.New("there are no edges that are ours to kill")
+	}
+	return nil
+}
+
 // find uses what runs.
 func (s *System) find(shape Shape) error {
 	s.Base, s.What = strings.TrimSuffix(shape.URL, "/"), "what runs at "+shape.URL
