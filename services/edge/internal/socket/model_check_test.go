@@ -127,7 +127,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"release does not look", "word.go", "if runnable(old) {\n\t\t\treturn false", "if old&abort != 0 {\n\t\t\treturn false"},
 	{"a frame goes into an unfinished one", "machine.go", "if !c.flushRest() {\n\t\treturn\n\t}\n", "c.flushRest()\n"},
 	{"an event before armed is ignored", "conn.go", "if c.word.has(token | armed) {", "if c.word.has(armed) {"},
-	{"the cursor moves on a full socket", "conn.go", "!c.put(frame) {\n\t\treturn false\n\t}", "!c.put(frame) && !c.word.has(armed) {\n\t\treturn false\n\t}"},
+	{"the cursor moves on a full socket", "conn.go", "!c.put(frame) && !planted.Is(planted.CursorOnFull) {", "!c.put(frame) && !c.word.has(armed) {"},
 	{"the mark is cleared after the look", "records.go", "c.word.clear(behind(index))\n\tif int(index) >= len(c.slots) {\n\t\treturn\n\t}", "if int(index) >= len(c.slots) {\n\t\treturn\n\t}\n\tdefer c.word.clear(behind(index))"},
 	{"the generation is not compared", "machine.go", "s.gen == 0 || c.slots[s.index].gen != s.gen", "s.gen == 0"},
 	{"an order is dropped although the socket was full", "control.go", "if done {\n\t\t\tc.queue.drop()", "if done = true; done {\n\t\t\tc.queue.drop()"},
