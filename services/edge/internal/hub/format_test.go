@@ -198,3 +198,35 @@ func TestSocketIOClientsGetAPacketForEachEvent(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoWasNotUpToDateFindsTheEventsItMissed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, end := start(t, hub.Config{})
+		defer end()
+		plan := w.create(1)
+		say := func() {
+			w.send(plan, wire.AppendEphemeral(nil, wire.Ephemeral{Session: plan, Name: wire.ProjectSaved}))
+			wait(time.Second)
+		}
+		ann := w.hears(plan, hub.After{}, hub.Planned)
+		for range 3 {
+			say()
+		}
+		late := w.hears(plan, hub.After{}, hub.Planned)
+		say()
+
+		all, told := ann.sub.Latest([hub.Topics]uint64{})
+		rest, _ := ann.sub.Latest([hub.Topics]uint64{hub.EventTopic: 2})
+		none, _ := ann.sub.Latest(told)
+		ofLate, _ := late.sub.Latest([hub.Topics]uint64{})
+		for name, c := range map[string]struct {
+			text []byte
+			want int
+		}{"all": {all, 4}, "the rest": {rest, 2}, "none": {none, 0}, "who came later": {ofLate, 1}} {
+			if n := strings.Count(string(c.text), `["project:saved",`); n != c.want {
+				t.Errorf("%s: %d events, want %d", name, n, c.want)
+			}
+		}
+	})
+}

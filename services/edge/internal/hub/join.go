@@ -71,6 +71,7 @@ type Subscription struct {
 	// Fixed when the client starts.
 	counted bool   // it will be told about itself, and about others after that
 	status  uint64 // the newest status by then, which it need not be told
+	events  uint64 // the newest event without a version by then, likewise
 }
 
 // Leave ends the subscription. The client's Ended follows, unless it has been
@@ -194,7 +195,7 @@ func (r *Room) begin(j *join, at wire.Position, reason Reason) {
 	r.hub.metrics.subscriptions.Inc()
 	r.hub.metrics.joined(j.after, reason)
 	clients := r.enter(j.sub)
-	j.sub.counted, j.sub.status = j.sub.ticket != 0, r.statuses
+	j.sub.counted, j.sub.status, j.sub.events = j.sub.ticket != 0, r.statuses, r.happened
 	j.sub.client.Start(Start{
 		Sub: j.sub, Ring: r.ring, Position: at, Resumed: j.after.Given && reason == "", Clients: clients, Reason: reason,
 	})

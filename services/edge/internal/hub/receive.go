@@ -100,7 +100,7 @@ func (r *Room) receiveEphemeral(payload []byte) {
 		r.receivePresence(e)
 		return
 	}
-	r.broadcast(r.made(event(e)), State{}, func(*Subscription) bool { return true })
+	r.happen(event(e))
 }
 
 func (r *Room) receiveDeleted(payload []byte) {

@@ -33,9 +33,10 @@ type Room struct {
 	pending    atomic.Int32 // joins without an answer
 	view       atomic.Pointer[Ring]
 
-	missed   int                  // reads of the head that failed in a row; owned by the hub's check
-	status   atomic.Pointer[told] // nil: it was never stale
-	presence atomic.Pointer[told] // the newest announcement; nil: none yet
+	missed   int                     // reads of the head that failed in a row; owned by the hub's check
+	status   atomic.Pointer[told]    // nil: it was never stale
+	events   atomic.Pointer[[]*told] // the last ones of EventTopic; never changed, but replaced
+	presence atomic.Pointer[told]    // the newest announcement; nil: none yet
 
 	// Owned by the room's goroutine.
 	ring      *Ring // nil until the head is known
@@ -43,6 +44,7 @@ type Room struct {
 	retiring  bool
 	announced uint64
 	statuses  uint64 // number of the newest status
+	happened  uint64 // number of the newest event of EventTopic
 	subs      []*Subscription
 	readers   [formats]int // subscriptions per format
 	waiting   []*join

@@ -162,7 +162,7 @@ func (c *Conn) tell(slot Slot, frame []byte, state State) bool {
 		return false
 	case state.Number > 0 && s.told[state.Topic] >= state.Number:
 		return true
-	case s.mode == live && c.put(frame):
+	case s.mode == live && !s.missed && !c.word.has(missed(slot.index)) && c.put(frame): // what was missed goes first
 		s.told[state.Topic] = max(s.told[state.Topic], state.Number)
 		return true
 	}

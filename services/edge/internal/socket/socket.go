@@ -134,12 +134,12 @@ type Stream interface {
 	Refill(c *Conn, slot Slot, after uint64)
 }
 
-// Topics is the number of things that a room tells in frames without a version (its status, who is there): in each topic the
-// newest frame replaces those before.
-const Topics = 2
+// Topics is the number of things that a room tells in frames without a version: its status, who is there, other events. What
+// of a topic a slot has missed, be it the newest frame or several, is Stream.Latest's to say.
+const Topics = 3
 
 // State says what such a frame tells; of two with the same topic the one with the greater number is newer. Number 0 is for a
-// frame that nothing replaces: who cannot take it goes without.
+// frame that who cannot take it goes without.
 type State struct {
 	Topic  uint8
 	Number uint64
