@@ -4,9 +4,10 @@
 MODULES  := pkg services/command services/edge services/standalone tests
 PACKAGES := $(addprefix ./,$(addsuffix /...,$(MODULES)))
 
-# What `test` runs: all but the tests that need containers or break a system of many processes (`e2e` runs those).
-SLOW     := ./tests/compose/... ./tests/chaos ./tests/chaos/topology
-FAST     := $(filter-out ./tests/...,$(PACKAGES)) $(filter-out ./tests/compose/... ./tests/chaos/...,$(patsubst %/,./%/...,$(wildcard tests/*/))) \
+# What `test` runs: all but the tests that need containers or other people's clients, or break a system of many processes
+# (`e2e` runs those).
+SLOW     := ./tests/clients/... ./tests/compose/... ./tests/chaos ./tests/chaos/topology
+FAST     := $(filter-out ./tests/...,$(PACKAGES)) $(filter-out ./tests/clients/... ./tests/compose/... ./tests/chaos/...,$(patsubst %/,./%/...,$(wildcard tests/*/))) \
             $(addprefix ./tests/chaos/,check cmd/... fault history mutant workload)
 
 # Coverage is measured over the domain, the protocol and the insides of the services, and may not sink below FLOOR.

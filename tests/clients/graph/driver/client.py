@@ -1,0 +1,65 @@
+"""Drives python-socketio: its configuration is the argument, orders are lines of the input, what happens are lines of the output."""
+
+import json
+import sys
+import threading
+
+import socketio
+
+config = json.loads(sys.argv[1])
+options = config.get("options", {})
+namespace = "/graph"
+lock = threading.Lock()
+
+
+def say(**what):
+    with lock:
+        print(json.dumps(what), flush=True)
+
+
+client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=1)
+
+
+@client.on("connect", namespace=namespace)
+def connected():
+    say(kind="connect", id=client.get_sid(namespace), transport=client.transport())
+
+
+@client.on("disconnect", namespace=namespace)
+def disconnected(*_):
+    say(kind="disconnect")
+
+
+@client.on("connect_error", namespace=namespace)
+def refused(data=None):
+    message = data.get("message") if isinstance(data, dict) else str(data)
+    say(kind="refused", reason=message, args=[data])
+
+
+@client.on("*", namespace=namespace)
+def happened(event, *args):
+    say(kind="event", event=event, args=list(args))
+
+
+def acknowledged(number):
+    return lambda *args: say(kind="ack", id=number, args=list(args))
+
+
+def obey():
+    for line in sys.stdin:
+        order = json.loads(line)
+        if order.get("close"):
+            client.disconnect()
+        elif order.get("ack"):
+            client.emit(order["emit"][0], *order["emit"][1:], namespace=namespace, callback=acknowledged(order["ack"]))
+        else:
+            client.emit(order["emit"][0], *order["emit"][1:], namespace=namespace)
+
+
+url = config["url"].removesuffix(namespace)
+try:
+    client.connect(url, auth=options.get("auth"), namespaces=[namespace], transports=options.get("transports"))
+except socketio.exceptions.ConnectionError as error:
+    say(kind="failed", reason=str(error))
+    sys.exit(0)
+obey()
