@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,42 @@ func TestWhoMissedMoreThanTheRingHoldsRecoversFromTheLog(t *testing.T) {
 	}
 
 	plan.recovers(e, ann, start, 1, 1500, 1, 0)
+}
+
+func TestAPollingClientThatMissedMoreThanAQueueHasEntriesRecovers(t *testing.T) {
+	t.Parallel()
+	const commits = 600
+	e, _ := serve(t, edge.Config{})
+	plan := creates(t, redistest.URL(t))
+	ann := connects(t, e, plan.named(`,"recover":true`))
+	start := ann.event("session:position").Offset
+	_ = ann.conn.CloseNow()
+	for range commits {
+		plan.commitsEvents(1)
+	}
+
+	sid := polls(t, e)
+	request(t, e, http.MethodPost, "&sid="+sid, "40/graph,"+plan.returns(ann.pid, start))
+	version, connected := 0, false
+	for !connected {
+		status, body := request(t, e, http.MethodGet, "&sid="+sid, "")
+		if status != http.StatusOK {
+			t.Fatalf("after version %d: %d %s", version, status, body)
+		}
+		for packet := range strings.SplitSeq(body, "\x1e") {
+			switch {
+			case strings.HasPrefix(packet, "40/graph,"):
+				connected = true
+			case strings.Contains(packet, "node-created"):
+				if version++; !strings.Contains(packet, fmt.Sprintf(`"version":%d,`, version)) {
+					t.Fatalf("got %s, want version %d", packet, version)
+				}
+			}
+		}
+	}
+	if version != commits {
+		t.Errorf("connected after %d of %d versions", version, commits)
+	}
 }
 
 // A client that is told another pid reads the graph anew: nothing is replayed to it.

@@ -6,9 +6,10 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 )
 
-// Bounds of what a peer that comes back is sent before it is connected; the client keeps all of it until then.
+// Bounds of what a peer that comes back is sent before it is connected; the client keeps all of it until then, and so does
+// the control queue of a connection that takes it slowly, which has room for 4 MiB.
 const (
-	maxReplay = 8 << 20 // bytes
+	maxReplay = 3 << 20 // bytes
 	maxReads  = 64      // of the log
 )
 
@@ -17,8 +18,7 @@ type replay struct {
 	events int // of the first commit, which the peer has
 	at     hub.Start
 	next   uint64 // version
-	frames [][]byte
-	size   int
+	missed []byte // frames
 	reads  int
 }
 
@@ -47,7 +47,7 @@ func (r *replay) collect(s *subscription) {
 }
 
 func (r *replay) read(s *subscription) {
-	if r.reads++; r.reads > maxReads || r.size > maxReplay {
+	if r.reads++; r.reads > maxReads || len(r.missed) > maxReplay {
 		r.give(s)
 		return
 	}
@@ -67,20 +67,17 @@ func (r *replay) take(frame []byte) {
 	if r.events > 0 {
 		frame, r.events = graphevent.After(frame, r.events), 0
 	}
-	r.frames = append(r.frames, frame)
-	r.size += len(frame)
+	r.missed = append(r.missed, frame...)
 }
 
 // finish sends what was collected, then the answer to CONNECT, then what comes from now on.
 func (r *replay) finish(s *subscription) {
-	if r.size > maxReplay {
+	if len(r.missed) > maxReplay {
 		r.give(s)
 		return
 	}
-	for _, frame := range r.frames {
-		if len(frame) > 0 {
-			_ = s.client.socket.Send(frame) // over: the connection has ended
-		}
+	if len(r.missed) > 0 {
+		_ = s.client.socket.Send(r.missed) // in one piece, as a queue has few entries; over: the connection has ended
 	}
 	s.client.namespace.metrics.recoveries.WithLabelValues("ok").Inc()
 	s.enter(r.at, wire.Position{Version: r.next - 1})
