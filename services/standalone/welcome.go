@@ -13,6 +13,7 @@ func (s *Standalone) Welcome(w io.Writer) error {
 
   REST       %[1]s/api/v1
   WebSocket  %[2]s/ws
+  Socket.IO  %[1]s/graph
   events     %[1]s/sse
   health     %[1]s/readyz
   metrics    %[1]s/metrics
