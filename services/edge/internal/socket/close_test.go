@@ -151,12 +151,13 @@ func TestAPeerThatTakesNothingIsEndedAsSlow(t *testing.T) {
 		t, cfg := on.T, on.cfg
 		cfg.StallAfter = 300 * time.Millisecond
 		plan := newRoom(t, "plan", 1024)
-		ended := make(chan error, 1)
+		joined, ended := make(chan struct{}), make(chan error, 1)
 		_, addr := serve(t, cfg, guests{
-			open:   func(c *socket.Conn, _ socket.Opening) { _, _ = plan.join(c) },
+			open:   func(c *socket.Conn, _ socket.Opening) { _, _ = plan.join(c); close(joined) },
 			closed: func(_ *socket.Conn, err error) { ended <- err },
 		})
 		dial(t, addr, "/ws")
+		<-joined // the peer may have its answer before
 		for range 500 {
 			plan.commit(30000)
 		}
