@@ -131,10 +131,11 @@ func TestACommandThatWaitsTooLongIsNeverCarriedOut(t *testing.T) {
 	t.Parallel()
 	i := start(t, options{cfg: session.Config{Deadline: time.Minute}})
 	d := i.project()
-	hold := slow{name: "evalsha", gate: make(chan struct{})}
+	hold := slow{name: "evalsha", gate: make(chan struct{}), held: make(chan struct{}, 64)}
 	i.rdb.AddHook(hold)
 	first := make(chan error)
 	go func() { _, err := d.try("CreateNode", d.folder("first"), session.Call{}); first <- err }()
+	<-hold.held // a second one that came earlier would go with the first
 	eventually(t, "a reader is not held up by a commit", func() bool { return d.name(d.root) != "" })
 	impatient, cancel := context.WithTimeout(d.ctx, 50*time.Millisecond)
 	defer cancel()
