@@ -47,18 +47,23 @@ def acknowledged(number):
 
 def obey():
     for line in sys.stdin:
-        order = json.loads(line)
-        if order.get("close"):
-            client.disconnect()
-        elif order.get("ack"):
-            client.emit(order["emit"][0], *order["emit"][1:], namespace=namespace, callback=acknowledged(order["ack"]))
-        else:
-            client.emit(order["emit"][0], *order["emit"][1:], namespace=namespace)
+        try:
+            carry_out(json.loads(line))
+        except socketio.exceptions.BadNamespaceError:
+            pass  # the connection has just gone; whoever asked hears of the next one
+
+
+def carry_out(order):
+    if order.get("close"):
+        client.disconnect()
+        return
+    callback = acknowledged(order["ack"]) if order.get("ack") else None
+    client.emit(order["emit"][0], *order["emit"][1:], namespace=namespace, callback=callback)
 
 
 url = config["url"].removesuffix(namespace)
 try:
-    client.connect(url, auth=options.get("auth"), namespaces=[namespace], transports=options.get("transports"))
+    client.connect(url, auth=options.get("auth"), namespaces=[namespace], transports=options.get("transports"), wait_timeout=20)
 except socketio.exceptions.ConnectionError as error:
     say(kind="failed", reason=str(error))
     sys.exit(0)
