@@ -59,7 +59,7 @@ func Real(t testing.TB) string {
 	t.Helper()
 	url := URL(t)
 	if f, _ := shared(); !f.real {
-		missing(t, "this test needs a real Redis: "+f.why)
+		Missing(t, "this test needs a real Redis: "+f.why)
 	}
 	return url
 }
@@ -76,13 +76,19 @@ func Client(t testing.TB, url string) redis.UniversalClient {
 	return client
 }
 
-// missing ends a test that the machine cannot run. Where CI is set nothing may be missing.
-func missing(t testing.TB, why string) {
+// Missing ends a test that the machine cannot run for want of something: it is skipped, and fails where InCI.
+func Missing(t testing.TB, why string) {
 	t.Helper()
-	if ci := os.Getenv("CI"); ci != "" && ci != "0" && ci != "false" {
-		t.Fatal(why)
+	if InCI() {
+		t.Fatal("nothing may be missing in CI: " + why)
 	}
 	t.Skip(why)
+}
+
+// InCI reports whether every test must run: the variable CI is set, and is neither 0 nor false.
+func InCI() bool {
+	ci := os.Getenv("CI")
+	return ci != "" && ci != "0" && ci != "false"
 }
 
 func find() (found, error) {

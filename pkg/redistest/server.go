@@ -39,7 +39,7 @@ type Process struct {
 func Server(t testing.TB, args ...string) *Process {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		missing(t, "this test needs a redis-server on PATH")
+		Missing(t, "this test needs a redis-server on PATH")
 	}
 	p, err := newProcess(t.TempDir(), args)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/talus-tally/talus/pkg/redistest"
 )
 
 // patience bounds the wait for everything that should happen within seconds.
@@ -28,7 +30,7 @@ type stack struct {
 func up(t *testing.T) *stack {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "docker", "info").CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("no container engine: %v %s", err, lastLine(out)))
+		redistest.Missing(t, fmt.Sprintf("no container engine: %v %s", err, lastLine(out)))
 	}
 	s := &stack{t: t, project: fmt.Sprintf("talustest%d", os.Getpid()), port: freePort(t)}
 	switch {
@@ -37,7 +39,7 @@ func up(t *testing.T) *stack {
 	case exec.CommandContext(t.Context(), "docker-compose", "version").Run() == nil:
 		s.compose = []string{"docker-compose"}
 	default:
-		missing(t, "no docker compose")
+		redistest.Missing(t, "no docker compose")
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -47,15 +49,6 @@ func up(t *testing.T) *stack {
 	})
 	s.must("up", "--build", "--detach")
 	return s
-}
-
-// missing skips the test because of what the machine lacks; CI machines must lack nothing.
-func missing(t *testing.T, reason string) {
-	t.Helper()
-	if ci := os.Getenv("CI"); ci == "1" || ci == "true" {
-		t.Fatal("in CI this must run: " + reason)
-	}
-	t.Skip(reason)
 }
 
 // must runs a compose command and fails the test when it fails.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/talus-tally/talus/pkg/redistest"
 	"github.com/talus-tally/talus/tests/harness"
 )
 
@@ -34,10 +35,7 @@ func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("CI must have %s", program)
-		}
-		t.Skipf("no %s on this machine", program)
+		redistest.Missing(t, "no "+program+" on this machine")
 	}
 	return path
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/talus-tally/talus/pkg/redistest"
 	"github.com/talus-tally/talus/tests/harness"
 	"github.com/talus-tally/talus/tests/load/follow"
 	"github.com/talus-tally/talus/tests/load/meter"
@@ -67,7 +68,7 @@ func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
 func TestAllComeBackToEdgesThatWereKilled(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("this test needs a redis-server on PATH")
+		redistest.Missing(t, "this test needs a redis-server on PATH")
 	}
 	sys, err := system.Start(t.Context(), system.Shape{Edges: 2, Warn: func(text string) { t.Log(text) }})
 	if err != nil {

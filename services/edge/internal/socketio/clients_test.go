@@ -3,12 +3,12 @@ package socketio_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/talus-tally/talus/pkg/redistest"
 	"github.com/talus-tally/talus/services/edge/internal/engineio"
 	"github.com/talus-tally/talus/services/edge/internal/engineio/engineiotest"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
@@ -30,11 +30,7 @@ func needs(t *testing.T, what string, command ...string) {
 	if err == nil {
 		return
 	}
-	message := fmt.Sprintf("%s is missing: %v\n%s", what, err, out)
-	if os.Getenv("CI") != "" {
-		t.Fatal(message)
-	}
-	t.Skip(message)
+	redistest.Missing(t, fmt.Sprintf("%s is missing: %v\n%s", what, err, out))
 }
 
 // application is an echo server that can be asked for more.
