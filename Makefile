@@ -52,6 +52,7 @@ race: redis ## run the tests under the race detector (needs a C compiler)
 
 e2e: redis ## run the end-to-end tests, those on containers included
 	go test -count=1 -timeout 20m -v ./tests/e2e/... $(SLOW)
+	TALUS_LOAD_REPEATS=30 go test -count=1 -v -run 100000Nodes ./pkg/eventlog
 
 # What `chaos` breaks, how often, how many people there are and how much each writer does in a second;
 # `make chaos FAULTS=long SEEDS=3 SESSIONS=50 CLIENTS=20 RATE=2` is the long run. The table and the figures go to OUT, with the histories of runs that failed.

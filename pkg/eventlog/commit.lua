@@ -79,7 +79,7 @@ end
 local sets, gone, fields, attached, detached =
   tonumber(ARGV[25]), tonumber(ARGV[26]), tonumber(ARGV[27]), tonumber(ARGV[28]), tonumber(ARGV[29])
 if attached + detached > 0 then redis.call('HLEN', KEYS[11]) end
-if ARGV[11] ~= '' and redis.call('HLEN', KEYS[12]) ~= tonumber(ARGV[8]) then return {-3} end
+if ARGV[11] ~= '' and redis.pcall('HLEN', KEYS[12]) ~= tonumber(ARGV[8]) then return {-3} end
 
 -- A mark closes a segment of the log: 64 commits or 1 MiB. Whole segments are cut, a few at a time, so that the work of
 -- one commit is bounded; the segment of the new record never is.

@@ -45,6 +45,42 @@ func refused(t *testing.T, args []string, harm, heal func(redis.UniversalClient)
 	w.Commits(t, c)
 }
 
+// The index is that of a whole bucket, so the server is the test's own.
+func TestAnIndexOfTheWrongTypeLeavesNothingHalfCreatedOrHalfDeleted(t *testing.T) {
+	t.Parallel()
+	rdb := connects(t, redistest.Server(t).URL())
+	log := eventlog.New(rdb, eventlog.Config{})
+	w, _ := eventlogtest.Furnished(t, log)
+	var index string
+	for key := range eventlogtest.Keys(t, rdb, w.Session) {
+		index = key[:strings.Index(key, "}:")+2] + "index"
+	}
+	if kind := rdb.Type(t.Context(), index).Val(); kind != "zset" {
+		t.Fatalf("%s is a %q", index, kind)
+	}
+	other := eventlogtest.Creates(t, log)
+	for !strings.HasPrefix(eventlogtest.Key(t, rdb, other.Session, "h"), strings.TrimSuffix(index, "index")) {
+		other = eventlogtest.Creates(t, log) // until one is in the same bucket
+	}
+	if err := log.Delete(t.Context(), other.Session, nil); err != nil {
+		t.Fatal(err)
+	}
+	rdb.Del(t.Context(), eventlogtest.Key(t, rdb, other.Session, "dead"), index)
+	rdb.Set(t.Context(), index, "a string", 0)
+	before := eventlogtest.Dump(t, rdb, w.Session)
+
+	deletion := log.Delete(t.Context(), w.Session, nil)
+	_, creation := log.Create(t.Context(), other.Session, eventlogtest.Fresh())
+
+	if !errors.Is(deletion, eventlog.ErrTorn) || !errors.Is(creation, eventlog.ErrTorn) {
+		t.Errorf("deleted: %v, created: %v, want torn", deletion, creation)
+	}
+	eventlogtest.Same(t, before, eventlogtest.Dump(t, rdb, w.Session))
+	if keys := eventlogtest.Keys(t, rdb, other.Session); len(keys) != 0 {
+		t.Errorf("half a session: %v", keys)
+	}
+}
+
 func TestARedisOutOfMemoryTakesNothing(t *testing.T) {
 	t.Parallel()
 	set := func(memory string) func(redis.UniversalClient) error {

@@ -151,6 +151,55 @@ func (s suite) wrongTypes(t *testing.T) {
 	}
 }
 
+// The live nodes are whole: the session goes on, and what was staged is staged again.
+func (s suite) wrongStage(t *testing.T) {
+	log, rdb := s.log(t, eventlog.Config{})
+	w := furnished(t, log)
+	images := slices.Values([]wire.Image{Image(1, "staged")})
+	staged, err := log.Stage(t.Context(), w.Session, images)
+	must(t, err)
+	name := Key(t, rdb, w.Session, fmt.Sprint("n:", staged.Generation))
+	must(t, rdb.Del(t.Context(), name).Err())
+	must(t, rdb.Set(t.Context(), name, "a string", 0).Err())
+	before := Dump(t, rdb, w.Session)
+
+	_, err = log.Commit(t.Context(), w.Switches(staged))
+
+	wants(t, err, eventlog.ErrStaged)
+	Same(t, before, Dump(t, rdb, w.Session))
+	staged, err = log.Stage(t.Context(), w.Session, images)
+	must(t, err)
+	w.Commits(t, w.Switches(staged))
+}
+
+func (s suite) wrongLife(t *testing.T) {
+	log, rdb := s.log(t, eventlog.Config{})
+	w := furnished(t, log)
+	head := Key(t, rdb, w.Session, "h")
+	presence := head[:len(head)-1] + "p"
+	must(t, rdb.Set(t.Context(), presence, "a string", 0).Err())
+	begins(t, log) // an edge on which somebody might be
+	before := Dump(t, rdb, w.Session)
+	now := time.Now().Add(time.Hour)
+
+	wants(t, log.Delete(t.Context(), w.Session, &now), eventlog.ErrTorn)
+
+	Same(t, before, Dump(t, rdb, w.Session))
+	s.deletes(t, log, rdb, w) // not asking who is there
+
+	w = furnished(t, log)
+	head = Key(t, rdb, w.Session, "h")
+	must(t, rdb.Del(t.Context(), head).Err())
+	must(t, rdb.Set(t.Context(), head, "a string", 0).Err())
+	before = Dump(t, rdb, w.Session)
+
+	_, err := log.Create(t.Context(), w.Session, Fresh())
+
+	wants(t, err, eventlog.ErrTorn)
+	Same(t, before, Dump(t, rdb, w.Session))
+	s.deletes(t, log, rdb, w)
+}
+
 func (s suite) torn(t *testing.T) {
 	log, rdb := s.log(t, eventlog.Config{})
 	ctx := t.Context()

@@ -33,6 +33,8 @@ func Run(t *testing.T, connect func(testing.TB) redis.UniversalClient) {
 		"a repeated key gets the first answer whatever its base":        suite.repeatedKey,
 		"keyed answers are kept for two generations":                    suite.keyGenerations,
 		"a key of the wrong type leaves nothing behind":                 suite.wrongTypes,
+		"staged nodes of the wrong type harm no session":                suite.wrongStage,
+		"creation and deletion meet keys of the wrong type":             suite.wrongLife,
 		"contradicting data are torn and stay as they are":              suite.torn,
 		"undo and redo move entries and a command clears redo":          suite.stacksMove,
 		"a stack that moved refuses":                                    suite.stackMoved,
