@@ -115,8 +115,8 @@ func (w *writer) act() error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case a.Status == http.StatusOK:
+	switch a.Status {
+	case http.StatusOK:
 		var done harness.Done
 		if err := json.Unmarshal(a.Body, &done); err != nil {
 			return err
@@ -126,7 +126,7 @@ func (w *writer) act() error {
 			w.mine = append(w.mine, done.NodeID)
 		}
 		return nil
-	case a.Status == http.StatusBadRequest, a.Status == http.StatusNotFound: // somebody's move or deletion came before
+	case http.StatusBadRequest, http.StatusNotFound: // somebody's move or deletion came before
 		return nil
 	default:
 		return fmt.Errorf("%s: %d %s", kind, a.Status, a.Body)
