@@ -28,7 +28,7 @@ type partial struct {
 }
 
 func (c *connection) parser() parser {
-	return parser{c.server.cfg.MaxAttachments, c.server.cfg.MaxDepth}
+	return parser{c.server.cfg.MaxAttachments, c.server.cfg.MaxDepth, c.server.cfg.MaxArguments}
 }
 
 // Message implements engineio.Client.
@@ -50,10 +50,21 @@ func (c *connection) Message(payload []byte) {
 		c.partial = &partial{packet: pk}
 	default:
 		c.dispatch(pk, nil)
-		if pk.args != nil {
-			c.args = pk.args[:0]
-			clear(pk.args)
-		}
+		c.keep(pk.args)
+	}
+}
+
+// keepArgs is how many arguments the storage has room for that a connection keeps for its next packet.
+const keepArgs = 16
+
+// keep keeps the storage of arguments, unless a packet with many of them made it large.
+func (c *connection) keep(args [][]byte) {
+	if args == nil {
+		return
+	}
+	clear(args)
+	if c.args = args[:0]; cap(args) > keepArgs {
+		c.args = nil
 	}
 }
 

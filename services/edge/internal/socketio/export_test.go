@@ -1,5 +1,7 @@
 package socketio
 
+import "math"
+
 // Parsed is a packet as the parser sees it.
 type Parsed struct {
 	Kind        byte
@@ -13,7 +15,7 @@ type Parsed struct {
 
 // Parse takes a packet apart with the default limits.
 func Parse(text []byte) (Parsed, error) {
-	pk, err := parser{10, 64}.parse(text, nil)
+	pk, err := parser{10, 64, 1000}.parse(text, nil)
 	p := Parsed{pk.kind, pk.attachments, string(pk.namespace), pk.id, pk.hasID, string(pk.data), nil}
 	for _, arg := range pk.args {
 		p.Args = append(p.Args, string(arg))
@@ -23,7 +25,7 @@ func Parse(text []byte) (Parsed, error) {
 
 // IsJSON says whether the scanner takes a text for an array or an object.
 func IsJSON(text []byte) bool {
-	s := scanner{text: text, maxDepth: 1000}
+	s := scanner{text: text, maxDepth: 1000, maxArgs: math.MaxInt}
 	return len(text) > 0 && s.whole()
 }
 
@@ -31,8 +33,27 @@ func IsJSON(text []byte) bool {
 func Parser() func(text []byte) error {
 	var args [][]byte
 	return func(text []byte) error {
-		pk, err := parser{10, 64}.parse(text, args)
+		pk, err := parser{10, 64, 1000}.parse(text, args)
 		args = pk.args
 		return err
+	}
+}
+
+// Kept is for how many arguments a connection keeps room after a message of n.
+func Kept(n int) int {
+	var c connection
+	c.keep(make([][]byte, n))
+	return cap(c.args)
+}
+
+// Clone returns a function that copies a packet as it is copied to wait, and gives its arguments.
+func Clone(text []byte) func() [][]byte {
+	pk, err := parser{10, 64, 1000}.parse(text, nil)
+	if err != nil {
+		panic(err)
+	}
+	return func() [][]byte {
+		kept := pk.clone()
+		return kept.args
 	}
 }

@@ -34,7 +34,7 @@ var (
 	errType        = errors.New("socketio: no packet of a peer has this type")
 	errAttachments = errors.New("socketio: bad number of attachments")
 	errID          = errors.New("socketio: id has more than 19 digits")
-	errJSON        = errors.New("socketio: malformed or too deep JSON")
+	errJSON        = errors.New("socketio: malformed, too deep or too long JSON")
 	errPayload     = errors.New("socketio: payload does not fit the packet's type")
 )
 
@@ -45,6 +45,7 @@ const maxDigits = 19
 type parser struct {
 	maxAttachments int
 	maxDepth       int
+	maxArgs        int
 }
 
 // parse takes a packet apart. Args is storage for the packet's; it may be nil.
@@ -104,7 +105,7 @@ func (p parser) payload(pk packet, args [][]byte) (packet, error) {
 		return pk, errType
 	}
 	if len(pk.data) > 0 {
-		s := scanner{text: pk.data, maxDepth: p.maxDepth, attachments: pk.attachments, args: args[:0]}
+		s := scanner{text: pk.data, maxDepth: p.maxDepth, maxArgs: p.maxArgs, attachments: pk.attachments, args: args[:0]}
 		if !s.whole() {
 			return pk, errJSON
 		}

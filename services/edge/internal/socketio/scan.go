@@ -1,11 +1,13 @@
 package socketio
 
 // scanner checks that a text is one JSON value (RFC 8259) without a space around it and not nested too deeply, notes
-// where the elements of an outermost array are, and that placeholders of attachments are in range. The text is UTF-8.
+// where the elements of an outermost array are, which may not be too many, and that placeholders of attachments are in
+// range. The text is UTF-8.
 type scanner struct {
 	text        []byte
 	at          int
 	maxDepth    int
+	maxArgs     int
 	attachments int // how many there are; 0: placeholders mean nothing
 	args        [][]byte
 }
@@ -79,6 +81,9 @@ func (s *scanner) array(depth int) bool {
 			return false
 		}
 		if depth == 1 {
+			if len(s.args) == s.maxArgs {
+				return false
+			}
 			s.args = append(s.args, s.text[from:s.at])
 		}
 		s.space()

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 	"sync"
@@ -146,7 +145,8 @@ func (s *Socket) take(pk packet, attachments [][]byte) {
 // wait keeps a packet for later. It returns false if there are too many. It is called with mu.
 func (s *Socket) wait(pk packet, attachments [][]byte) bool {
 	cfg := s.connection.server.cfg
-	size := len(pk.data)
+	const header = 24 // bytes of a slice
+	size := len(pk.data) + header*len(pk.args)
 	for _, a := range attachments {
 		size += len(a)
 	}
@@ -158,13 +158,16 @@ func (s *Socket) wait(pk packet, attachments [][]byte) bool {
 	return true
 }
 
-// clone is a packet that may be kept.
+// clone is a packet that may be kept, without what only the parser looks at.
 func (pk *packet) clone() packet {
 	kept := *pk
-	kept.namespace, kept.data = nil, bytes.Clone(pk.data)
+	kept.namespace, kept.data = nil, nil
 	kept.args = make([][]byte, len(pk.args))
+	text := make([]byte, 0, len(pk.data)) // one allocation for all
 	for i, arg := range pk.args {
-		kept.args[i] = bytes.Clone(arg)
+		from := len(text)
+		text = append(text, arg...)
+		kept.args[i] = text[from:len(text):len(text)]
 	}
 	return kept
 }

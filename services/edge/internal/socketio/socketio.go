@@ -40,8 +40,10 @@ type Config struct {
 	MaxAttachments int
 	// MaxDepth is how deep arrays and objects of a packet may be nested. Default 64.
 	MaxDepth int
-	// MaxWaiting is how many packets, and MaxWaitingBytes how many bytes of them, may come before a namespace has
-	// answered CONNECT. Defaults 256 and 1 MiB.
+	// MaxArguments is how many elements the array of a packet may have, the name of the event among them. Default 1,000.
+	MaxArguments int
+	// MaxWaiting is how many packets, and MaxWaitingBytes how many bytes of memory they may take, before a namespace
+	// has answered CONNECT. Defaults 256 and 1 MiB.
 	MaxWaiting, MaxWaitingBytes int
 }
 
@@ -49,6 +51,7 @@ func (cfg Config) withDefaults() Config {
 	defaults(&cfg.ConnectTimeout, 45*time.Second)
 	defaults(&cfg.MaxAttachments, 10)
 	defaults(&cfg.MaxDepth, 64)
+	defaults(&cfg.MaxArguments, 1000)
 	defaults(&cfg.MaxWaiting, 256)
 	defaults(&cfg.MaxWaitingBytes, 1<<20)
 	return cfg
