@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/url"
@@ -50,13 +51,13 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.RedisURL = or(c.RedisURL, defaultRedis)
-	c.Commands = or(c.Commands, defaultCommand)
-	c.Connections = or(c.Connections, 100_000)
-	c.HeadCheck = or(c.HeadCheck, time.Second)
-	c.Handshake = or(c.Handshake, 10*time.Second)
-	c.Joins = or(c.Joins, socket.MaxSlots)
-	c.MaxMessage = or(c.MaxMessage, 64<<10)
+	c.RedisURL = cmp.Or(c.RedisURL, defaultRedis)
+	c.Commands = cmp.Or(c.Commands, defaultCommand)
+	c.Connections = cmp.Or(c.Connections, 100_000)
+	c.HeadCheck = cmp.Or(c.HeadCheck, time.Second)
+	c.Handshake = cmp.Or(c.Handshake, 10*time.Second)
+	c.Joins = cmp.Or(c.Joins, socket.MaxSlots)
+	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<10)
 	return c
 }
 
@@ -107,14 +108,6 @@ func ConfigFrom(getenv func(string) string) (Config, error) {
 	r := config.From(getenv)
 	cfg := ReadConfig(r)
 	return cfg, r.Err()
-}
-
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 func isRedisURL(s string) bool {

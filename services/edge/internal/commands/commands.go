@@ -11,6 +11,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync"
@@ -35,21 +36,14 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Timeout = or(c.Timeout, 15*time.Second)
-	c.Workers = or(c.Workers, 64)
-	c.Waiting = or(c.Waiting, 1024)
-	c.PerLane = or(c.PerLane, 32)
+	c.Timeout = cmp.Or(c.Timeout, 15*time.Second)
+	c.Workers = cmp.Or(c.Workers, 64)
+	c.Waiting = cmp.Or(c.Waiting, 1024)
+	c.PerLane = cmp.Or(c.PerLane, 32)
 	if c.Transport == nil {
 		c.Transport = network(c.Workers)
 	}
 	return c
-}
-
-func or[T int | time.Duration](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
 }
 
 // Answer is what became of a command.

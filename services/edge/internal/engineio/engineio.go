@@ -13,6 +13,7 @@
 package engineio
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -57,21 +58,14 @@ func (cfg Config) withDefaults() (Config, error) {
 	if min(cfg.PingInterval, cfg.PingTimeout, cfg.UpgradeTimeout) < 0 || cfg.MaxPayload < 0 {
 		return cfg, errors.New("engineio: a limit is negative")
 	}
-	defaults(&cfg.PingInterval, 25*time.Second)
-	defaults(&cfg.PingTimeout, 20*time.Second)
-	defaults(&cfg.UpgradeTimeout, 10*time.Second)
-	defaults(&cfg.MaxPayload, 1_000_000)
+	cfg.PingInterval = cmp.Or(cfg.PingInterval, 25*time.Second)
+	cfg.PingTimeout = cmp.Or(cfg.PingTimeout, 20*time.Second)
+	cfg.UpgradeTimeout = cmp.Or(cfg.UpgradeTimeout, 10*time.Second)
+	cfg.MaxPayload = cmp.Or(cfg.MaxPayload, 1_000_000)
 	if cfg.NewID == nil {
 		cfg.NewID = RandomID
 	}
 	return cfg, nil
-}
-
-func defaults[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // RandomID is a new id of 20 characters that nobody can guess.

@@ -29,6 +29,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,24 +96,17 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	return Config{
-		RingFrames:  or(c.RingFrames, 1024),
-		RingBytes:   or(c.RingBytes, 4<<20),
-		InboxBytes:  or(c.InboxBytes, 1<<20),
-		LargeRecord: or(c.LargeRecord, 1<<20),
-		Chunk:       or(c.Chunk, 256),
-		HeadCheck:   or(c.HeadCheck, time.Second),
-		Linger:      or(c.Linger, 30*time.Second),
-		JoinTimeout: or(c.JoinTimeout, 10*time.Second),
-		ReadTimeout: or(c.ReadTimeout, 2*time.Second),
+		RingFrames:  cmp.Or(c.RingFrames, 1024),
+		RingBytes:   cmp.Or(c.RingBytes, 4<<20),
+		InboxBytes:  cmp.Or(c.InboxBytes, 1<<20),
+		LargeRecord: cmp.Or(c.LargeRecord, 1<<20),
+		Chunk:       cmp.Or(c.Chunk, 256),
+		HeadCheck:   cmp.Or(c.HeadCheck, time.Second),
+		Linger:      cmp.Or(c.Linger, 30*time.Second),
+		JoinTimeout: cmp.Or(c.JoinTimeout, 10*time.Second),
+		ReadTimeout: cmp.Or(c.ReadTimeout, 2*time.Second),
 		Presence:    c.Presence,
 	}
-}
-
-func or[T int | time.Duration](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
 }
 
 // Hub has a room for each session that somebody watches. It is the handler of the

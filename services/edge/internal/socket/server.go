@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,27 +57,20 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errors.New("socket: a limit is negative")
 	}
 	cfg.Protocols = slices.Clone(cfg.Protocols)
-	defaults(&cfg.MessageLimit, 1<<20)
-	defaults(&cfg.BacklogBytes, 16<<20)
-	defaults(&cfg.Pollers, 1)
-	defaults(&cfg.Writers, 2)
-	defaults(&cfg.PingEvery, 25*time.Second)
-	defaults(&cfg.BeatEvery, 15*time.Second)
-	defaults(&cfg.PongWithin, 20*time.Second)
-	defaults(&cfg.StallAfter, 10*time.Second)
-	defaults(&cfg.Linger, time.Second)
-	defaults(&cfg.CollectWithin, 30*time.Second)
+	cfg.MessageLimit = cmp.Or(cfg.MessageLimit, 1<<20)
+	cfg.BacklogBytes = cmp.Or(cfg.BacklogBytes, 16<<20)
+	cfg.Pollers = cmp.Or(cfg.Pollers, 1)
+	cfg.Writers = cmp.Or(cfg.Writers, 2)
+	cfg.PingEvery = cmp.Or(cfg.PingEvery, 25*time.Second)
+	cfg.BeatEvery = cmp.Or(cfg.BeatEvery, 15*time.Second)
+	cfg.PongWithin = cmp.Or(cfg.PongWithin, 20*time.Second)
+	cfg.StallAfter = cmp.Or(cfg.StallAfter, 10*time.Second)
+	cfg.Linger = cmp.Or(cfg.Linger, time.Second)
+	cfg.CollectWithin = cmp.Or(cfg.CollectWithin, 30*time.Second)
 	if cfg.Address == nil {
 		cfg.Address = peerAddress
 	}
 	return cfg, nil
-}
-
-func defaults[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Server turns HTTP requests into connections and keeps them until they end.

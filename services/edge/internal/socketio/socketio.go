@@ -11,6 +11,7 @@
 package socketio
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -48,20 +49,13 @@ type Config struct {
 }
 
 func (cfg Config) withDefaults() Config {
-	defaults(&cfg.ConnectTimeout, 45*time.Second)
-	defaults(&cfg.MaxAttachments, 10)
-	defaults(&cfg.MaxDepth, 64)
-	defaults(&cfg.MaxArguments, 1000)
-	defaults(&cfg.MaxWaiting, 256)
-	defaults(&cfg.MaxWaitingBytes, 1<<20)
+	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, 45*time.Second)
+	cfg.MaxAttachments = cmp.Or(cfg.MaxAttachments, 10)
+	cfg.MaxDepth = cmp.Or(cfg.MaxDepth, 64)
+	cfg.MaxArguments = cmp.Or(cfg.MaxArguments, 1000)
+	cfg.MaxWaiting = cmp.Or(cfg.MaxWaiting, 256)
+	cfg.MaxWaitingBytes = cmp.Or(cfg.MaxWaitingBytes, 1<<20)
 	return cfg
-}
-
-func defaults[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Namespace decides about the peers that connect to it.
