@@ -1,9 +1,7 @@
 package engineio
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
@@ -21,10 +19,11 @@ const (
 	typeBase64  = 'b'
 )
 
-const (
-	separator  = 0x1E // between the packets of a body
-	maxPackets = 16   // of a response; Python's clients accept no more
-)
+// maxPackets is how many a response has; Python's clients accept no more.
+const maxPackets = 16
+
+// separator stands between the packets of a body.
+var separator = []byte{0x1E}
 
 // The frames of the packets that have no content.
 var (
@@ -46,17 +45,12 @@ func AppendMessage(dst, payload []byte) []byte {
 // AppendBinary appends the frame of a binary message.
 func AppendBinary(dst, payload []byte) []byte { return frame.Append(dst, frame.Binary, payload) }
 
-// cut takes one whole server frame from the front of b and returns its size. It panics if there is none: frames are made here.
+// cut takes one frame from the front of b. It panics if there is none: frames are made here.
 func cut(b []byte) (op frame.Opcode, payload []byte, size int) {
-	op = frame.Opcode(b[0] & 0x0F)
-	start, n := 2, int(b[1])
-	switch n {
-	case 126:
-		start, n = 4, int(binary.BigEndian.Uint16(b[2:]))
-	case 127:
-		start, n = 10, int(binary.BigEndian.Uint64(b[2:]))
+	if op, payload, size = frame.Next(b); size == 0 {
+		panic("engineio: what is sent is not whole frames")
 	}
-	return op, b[start : start+n], start + n
+	return op, payload, size
 }
 
 // packetSize is the size of a frame's payload as a packet in a body.
@@ -92,16 +86,6 @@ func inText(frames []byte) []byte {
 		frames = frames[size:]
 	}
 	return text
-}
-
-// nextPacket takes a packet from the front of a body. More is false after the last one.
-func nextPacket(body []byte) (packet, rest []byte, more bool) { return cutByte(body, separator) }
-
-func cutByte(b []byte, sep byte) (before, after []byte, found bool) {
-	if i := bytes.IndexByte(b, sep); i >= 0 {
-		return b[:i], b[i+1:], true
-	}
-	return b, nil, false
 }
 
 // framing is how the machine of a connection ends one that carries a session.

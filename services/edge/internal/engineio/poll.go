@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"bytes"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -142,7 +143,7 @@ func (s *Session) Write(frames []byte) int {
 			break
 		}
 		if p.packets > 0 {
-			p.body = append(p.body, separator)
+			p.body = append(p.body, separator...)
 		}
 		p.body = appendPacket(p.body, op, payload)
 		p.packets++
@@ -230,7 +231,7 @@ func (s *Session) take(body []byte) error {
 	}
 	for more := true; more && !s.conn.Ended(); {
 		var packet []byte
-		packet, body, more = nextPacket(body)
+		packet, body, more = bytes.Cut(body, separator)
 		if !s.conn.Afford() {
 			return tooMany
 		}

@@ -1,7 +1,6 @@
 package graphevent
 
 import (
-	"encoding/binary"
 	"errors"
 	"strconv"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/talus-tally/talus/pkg/wire"
+	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
 )
 
 // ErrOffset is the error of [ParseOffset].
@@ -53,17 +53,14 @@ func ParseOffset(text string) (Offset, error) {
 	return o, nil
 }
 
-// After is what follows the first n events of a commit's frame.
+// After is what follows the first n events of a commit's frame; nothing if there are not so many.
 func After(text []byte, n int) []byte {
-	for ; n > 0 && len(text) > 1; n-- {
-		header, payload := 2, uint64(text[1])
-		switch text[1] {
-		case 126:
-			header, payload = 4, uint64(binary.BigEndian.Uint16(text[2:]))
-		case 127:
-			header, payload = 10, binary.BigEndian.Uint64(text[2:])
+	for ; n > 0; n-- {
+		_, _, size := frame.Next(text)
+		if size == 0 {
+			return nil
 		}
-		text = text[min(uint64(len(text)), uint64(header)+payload):]
+		text = text[size:]
 	}
 	return text
 }
