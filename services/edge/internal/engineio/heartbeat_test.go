@@ -8,6 +8,7 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/engineio"
 	"github.com/talus-tally/talus/services/edge/internal/engineio/engineiotest"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // quick is a heartbeat that tests can wait for; patient leaves slow machines time to answer.
@@ -64,7 +65,7 @@ func TestOnlyThePongRestartsTheHeartbeat(t *testing.T) {
 	w.Hears("2")
 
 	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); {
-		if _, err := w.NC.Write(engineiotest.Mask(0x81, "6")); err != nil { // traffic, but no pong
+		if _, err := w.NC.Write(sockettest.Mask(0x81, "6")); err != nil { // traffic, but no pong
 			break
 		}
 		select {

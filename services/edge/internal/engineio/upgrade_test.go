@@ -9,6 +9,7 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/engineio"
 	"github.com/talus-tally/talus/services/edge/internal/engineio/engineiotest"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 func TestASessionMovesToAWebSocket(t *testing.T) {
@@ -155,7 +156,7 @@ func TestAnUpgradeThatIsLostLeavesTheSessionPolling(t *testing.T) {
 	for range 3 {
 		w := p.Probes()
 		_ = w.NC.Close()
-		engineiotest.Eventually(t, "a poll waits again", func() bool {
+		sockettest.Eventually(t, "a poll waits again", func() bool {
 			pending := p.Polls()
 			select {
 			case a := <-pending:
@@ -295,7 +296,7 @@ func TestAPingOfTheWebSocketIsAnswered(t *testing.T) {
 	sys := serve(t, engineio.Config{}, echo())
 
 	for _, w := range []*engineiotest.Wire{sys.OpensWebSocket(), sys.Opens().Moves()} {
-		w.Sends(engineiotest.Mask(0x89, "hi"))
+		w.Sends(sockettest.Mask(0x89, "hi"))
 		if op, payload := w.Next(); op != 0x8A || payload != "hi" {
 			t.Errorf("got %#x %q", op, payload)
 		}

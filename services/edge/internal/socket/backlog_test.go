@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 func TestAClientThatIsBehindByMoreThanASlotMayHoldCatchesUpInParts(t *testing.T) {
@@ -27,7 +28,7 @@ func TestAClientThatIsBehindByMoreThanASlotMayHoldCatchesUpInParts(t *testing.T)
 		}})
 		f := follow(t, dial(t, addr, "/ws"))
 
-		f.c.send(mask(0x81, "0"))
+		f.c.send(sockettest.Mask(0x81, "0"))
 
 		f.until(map[string]uint64{"plan": 210})
 	})

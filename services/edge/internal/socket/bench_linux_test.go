@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +40,7 @@ func BenchmarkFanOut(b *testing.B) {
 			const size = 330
 			wait := gather(b, addr, n, size)
 			wait()
-			eventually(b, "all are open", func() bool { return int(open.Load()) == n })
+			sockettest.Eventually(b, "all are open", func() bool { return int(open.Load()) == n })
 			b.ReportAllocs()
 			used := cpu()
 			for b.Loop() {
@@ -122,10 +123,10 @@ func BenchmarkIdle(b *testing.B) {
 		open.Add(1)
 	}})
 	gather(b, addr, 200, 0)() // whatever is allocated once
-	eventually(b, "the first are open", func() bool { return open.Load() == 200 })
+	sockettest.Eventually(b, "the first are open", func() bool { return open.Load() == 200 })
 	before := resident()
 	gather(b, addr, n, 0)()
-	eventually(b, "all are open", func() bool { return open.Load() == 200+n })
+	sockettest.Eventually(b, "all are open", func() bool { return open.Load() == 200+n })
 	plan.commit(100)
 	after := resident()
 	for b.Loop() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 func TestADrainSendsWhatIsPendingAndWaits(t *testing.T) {
@@ -22,7 +23,7 @@ func TestADrainSendsWhatIsPendingAndWaits(t *testing.T) {
 			closed: func(c *socket.Conn, _ error) { plan.leave(c); open.Add(-1) },
 		})
 		f := follow(t, dial(t, addr, "/ws"))
-		eventually(t, "it is open", func() bool { return open.Load() == 1 })
+		sockettest.Eventually(t, "it is open", func() bool { return open.Load() == 1 })
 		for range 600 {
 			plan.commit(10_000) // more than the socket takes and the ring holds
 		}

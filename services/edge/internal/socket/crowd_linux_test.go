@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // crowdKey makes the test binary a crowd of clients: "<address> <connections> <bytes of a round>".
@@ -73,7 +75,7 @@ func arrive(addr string, set int) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.WriteString(nc, handshake("/ws")); err != nil {
+	if _, err := io.WriteString(nc, sockettest.Handshake("/ws")); err != nil {
 		return nil, err
 	}
 	r := bufio.NewReaderSize(nc, 512)

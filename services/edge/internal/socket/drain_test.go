@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // crowdOf opens n connections and returns them when the server has them all.
@@ -19,7 +20,7 @@ func crowdOf(t *testing.T, s *socket.Server, addr string, n int) []*raw {
 	for i := range crowd {
 		crowd[i] = dial(t, addr, "/ws")
 	}
-	eventually(t, "all are open", func() bool { return s.Stats().Connections == n })
+	sockettest.Eventually(t, "all are open", func() bool { return s.Stats().Connections == n })
 	return crowd
 }
 

@@ -1,15 +1,13 @@
 package socket_test
 
 import (
-	"context"
-	"net"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
+
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 	"github.com/talus-tally/talus/services/edge/internal/socket/frame"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // serve runs a server with endpoints /ws and /stream on a free port until the test ends, and returns it with its address. At the
@@ -20,40 +18,10 @@ func serve(tb testing.TB, cfg socket.Config, h socket.Handler) (*socket.Server, 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReduceMemoryUsage: true})
-	app.Server().KeepHijackedConns = true
-	app.Get("/ws", s.Upgrade)
-	app.Get("/stream", func(c *fiber.Ctx) error { return s.Hijack(c, plain{}, h) })
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = app.Listener(ln) })
-	wg.Go(func() {
-		if err := s.Run(ctx); err != nil {
-			tb.Error(err)
-		}
+	return s, sockettest.Serve(tb, s, func(app *fiber.App) {
+		app.Get("/ws", s.Upgrade)
+		app.Get("/stream", func(c *fiber.Ctx) error { return s.Hijack(c, plain{}, h) })
 	})
-	tb.Cleanup(func() {
-		cancel()
-		_ = app.ShutdownWithTimeout(time.Second)
-		wg.Wait()
-	})
-	return s, ln.Addr().String()
-}
-
-// eventually waits until ok is true, 10 s at most.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("did not happen in time: %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 // guests is a handler made of functions; all may be nil.

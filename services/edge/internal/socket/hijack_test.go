@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // plain is a framing that shows what it was asked.
@@ -124,7 +125,7 @@ func TestAHijackedRequestIsAnsweredByItsClientAlone(t *testing.T) {
 			t.Cleanup(func() { _ = nc.Close() })
 			_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
 			// a frame that would be a message of a WebSocket client is nothing here
-			if _, err := io.WriteString(nc, "GET /stream?a=1 HTTP/1.0\r\n\r\n"+string(mask(0x81, "hello"))+strings.Repeat("noise", 1000)); err != nil {
+			if _, err := io.WriteString(nc, "GET /stream?a=1 HTTP/1.0\r\n\r\n"+string(sockettest.Mask(0x81, "hello"))+strings.Repeat("noise", 1000)); err != nil {
 				t.Fatal(err)
 			}
 			return nc

@@ -16,6 +16,7 @@ import (
 
 	"github.com/talus-tally/talus/services/edge/internal/rate"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // refusals is a count of what a server refused.
@@ -35,7 +36,7 @@ func (r *refusals) count(why socket.Refusal) {
 
 func (r *refusals) are(t *testing.T, why socket.Refusal, want int) {
 	t.Helper()
-	eventually(t, "the refusals are counted", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.of[why] >= want })
+	sockettest.Eventually(t, "the refusals are counted", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.of[why] >= want })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.of) > 1 || r.of[why] != want {
@@ -51,7 +52,7 @@ func knock(t *testing.T, addr, header string) *http.Response {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = nc.Close() })
-	_, _ = nc.Write([]byte(strings.Replace(handshake("/ws"), "\r\n\r\n", "\r\n"+header+"\r\n\r\n", 1)))
+	_, _ = nc.Write([]byte(strings.Replace(sockettest.Handshake("/ws"), "\r\n\r\n", "\r\n"+header+"\r\n\r\n", 1)))
 	answer, err := http.ReadResponse(bufio.NewReader(nc), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func knocks(t *testing.T, addr string) net.Conn {
 		return nil
 	}
 	t.Cleanup(func() { _ = nc.Close() })
-	_, _ = nc.Write([]byte(handshake("/ws")))
+	_, _ = nc.Write([]byte(sockettest.Handshake("/ws")))
 	var head []byte
 	for one := make([]byte, 1); !strings.HasSuffix(string(head), "\r\n\r\n"); head = append(head, one[0]) {
 		if _, err := nc.Read(one); err != nil {
@@ -90,7 +91,7 @@ func TestAFullServerRefusesConnectionsUntilOneHasEnded(t *testing.T) {
 
 	answer := knock(t, addr, "X: y")
 	_ = crowd[0].Close()
-	eventually(t, "there is room again", func() bool { return s.Stats().Connections == 1 })
+	sockettest.Eventually(t, "there is room again", func() bool { return s.Stats().Connections == 1 })
 	dial(t, addr, "/ws")
 
 	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
@@ -120,7 +121,7 @@ func TestOneAddressGetsItsShareOfTheConnections(t *testing.T) {
 		}
 		if c.want == 101 {
 			open++
-			eventually(t, "it is open", func() bool { return s.Stats().Connections == open })
+			sockettest.Eventually(t, "it is open", func() bool { return s.Stats().Connections == open })
 		}
 	}
 	no.are(t, socket.Crowded, 3)
@@ -134,9 +135,9 @@ func TestAnAddressIsForgottenWhenItsLastConnectionHasEnded(t *testing.T) {
 		s, addr := serve(t, cfg, guests{})
 		for range 5 {
 			c := dial(t, addr, "/ws")
-			eventually(t, "it is open", func() bool { return s.Stats().Connections == 1 })
+			sockettest.Eventually(t, "it is open", func() bool { return s.Stats().Connections == 1 })
 			_ = c.Close()
-			eventually(t, "it has ended", func() bool { return s.Stats().Connections == 0 })
+			sockettest.Eventually(t, "it has ended", func() bool { return s.Stats().Connections == 0 })
 		}
 	})
 }
@@ -208,7 +209,7 @@ func TestAFloodOfMessagesEndsTheConnection(t *testing.T) {
 
 				var flood []byte
 				for range 100 {
-					flood = append(flood, mask(first, "hello")...)
+					flood = append(flood, sockettest.Mask(first, "hello")...)
 				}
 				c.send(flood)
 
@@ -231,7 +232,7 @@ func TestAMessageThatIsTooBigIsCounted(t *testing.T) {
 	_, addr := serve(t, socket.Config{MessageLimit: 1000, Limits: socket.Limits{Refused: no.count}}, guests{})
 	c := dial(t, addr, "/ws")
 
-	c.send(mask(0x81, strings.Repeat("x", 1001)))
+	c.send(sockettest.Mask(0x81, strings.Repeat("x", 1001)))
 
 	c.wantsClose(1009)
 	no.are(t, socket.TooBig, 1)
@@ -249,7 +250,7 @@ func TestAConnectionThatNeverJoinsIsClosed(t *testing.T) {
 		idle, busy := dial(t, addr, "/ws"), dial(t, addr, "/ws")
 		began := time.Now()
 
-		busy.send(mask(0x81, "join"))
+		busy.send(sockettest.Mask(0x81, "join"))
 		busy.wants(0x81, "joined plan 0")
 		busy.wants(0x81, "left plan")
 		idle.wantsClose(4008)
@@ -273,7 +274,7 @@ func TestAJoinThatFailedOnThisSideGetsItsTimeAnew(t *testing.T) {
 	began := time.Now()
 
 	for range 4 {
-		c.send(mask(0x81, "join"))
+		c.send(sockettest.Mask(0x81, "join"))
 		_ = c.SetReadDeadline(time.Now().Add(within / 2))
 		if _, text, err := c.next(); err == nil {
 			t.Fatalf("got %q after %v", text, time.Since(began))

@@ -5,7 +5,8 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // raw is a client that sees single frames.
@@ -14,24 +15,10 @@ type raw struct {
 	net.Conn
 }
 
-// handshake is a minimal upgrade request for target.
-func handshake(target string) string {
-	return "GET " + target + " HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-}
-
 // dial upgrades at addr; early are bytes sent in the same segment as the request.
 func dial(tb testing.TB, addr, target string, early ...byte) *raw {
 	tb.Helper()
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := nc.Write(append([]byte(handshake(target)), early...)); err != nil {
-		tb.Fatal(err)
-	}
+	nc := sockettest.Dial(tb, addr, sockettest.Handshake(target)+string(early))
 	var head []byte
 	for one := make([]byte, 1); !strings.HasSuffix(string(head), "\r\n\r\n"); head = append(head, one[0]) {
 		if _, err := nc.Read(one); err != nil {
@@ -44,25 +31,6 @@ func dial(tb testing.TB, addr, target string, early ...byte) *raw {
 	return &raw{tb, nc}
 }
 
-// mask returns a client frame with the given first byte.
-func mask(first byte, payload string) []byte {
-	b := []byte{first}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
-	}
-	key := []byte{0x37, 0xfa, 0x21, 0x3d}
-	b = append(b, key...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^key[i%4])
-	}
-	return b
-}
-
 func (r *raw) send(bs ...[]byte) {
 	r.tb.Helper()
 	for _, b := range bs {
@@ -73,27 +41,7 @@ func (r *raw) send(bs ...[]byte) {
 }
 
 // next reads one server frame and returns its first byte and its payload.
-func (r *raw) next() (first byte, payload string, err error) {
-	var h, long [8]byte
-	if err := r.full(h[:2]); err != nil {
-		return 0, "", err
-	}
-	n := uint64(h[1])
-	switch n {
-	case 126:
-		err = r.full(long[6:])
-		n = binary.BigEndian.Uint64(long[:])
-	case 127:
-		err = r.full(long[:])
-		n = binary.BigEndian.Uint64(long[:])
-	}
-	if err != nil {
-		return 0, "", err
-	}
-	body := make([]byte, n)
-	err = r.full(body)
-	return h[0], string(body), err
-}
+func (r *raw) next() (first byte, payload string, err error) { return sockettest.Read(r) }
 
 // wants reads one frame and compares it.
 func (r *raw) wants(first byte, payload string) {
@@ -114,15 +62,4 @@ func (r *raw) wantsClose(code uint16) {
 	if _, err := r.Read(make([]byte, 1)); err == nil {
 		r.tb.Fatal("a byte came after the close frame")
 	}
-}
-
-func (r *raw) full(b []byte) error {
-	for len(b) > 0 {
-		n, err := r.Read(b)
-		b = b[n:]
-		if err != nil && len(b) > 0 {
-			return err
-		}
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // kinds are the two ways a connection is served; everything a peer can see must be the same.
@@ -41,7 +42,7 @@ func TestMessagesComeBackWhole(t *testing.T) {
 
 		for _, n := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20} {
 			text := strings.Repeat("a", n)
-			c.send(mask(0x81, text))
+			c.send(sockettest.Mask(0x81, text))
 			c.wants(0x81, text)
 		}
 	})
@@ -53,12 +54,12 @@ func TestBytesThatCameWithTheUpgradeAreRead(t *testing.T) {
 		t, cfg := on.T, on.cfg
 		_, addr := serve(t, cfg, guests{message: echo})
 		long := strings.Repeat("early", 300)
-		early := append(mask(0x81, long), mask(0x81, "two halves")[:8]...)
+		early := append(sockettest.Mask(0x81, long), sockettest.Mask(0x81, "two halves")[:8]...)
 
 		c := dial(t, addr, "/ws", early...)
 
 		c.wants(0x81, long)
-		c.send(mask(0x81, "two halves")[8:])
+		c.send(sockettest.Mask(0x81, "two halves")[8:])
 		c.wants(0x81, "two halves")
 	})
 }
@@ -71,11 +72,11 @@ func TestAFrameMayArriveByteByByteAndInFragmentsWithPingsBetween(t *testing.T) {
 		c := dial(t, addr, "/ws")
 
 		var stream []byte
-		stream = append(stream, mask(0x01, "Gr\xc3")...) // a character divided between two fragments
-		stream = append(stream, mask(0x89, "are you there")...)
-		stream = append(stream, mask(0x00, "\xbc\xc3\x9f")...)
-		stream = append(stream, mask(0x8A, "unasked pong")...)
-		stream = append(stream, mask(0x80, "e")...)
+		stream = append(stream, sockettest.Mask(0x01, "Gr\xc3")...) // a character divided between two fragments
+		stream = append(stream, sockettest.Mask(0x89, "are you there")...)
+		stream = append(stream, sockettest.Mask(0x00, "\xbc\xc3\x9f")...)
+		stream = append(stream, sockettest.Mask(0x8A, "unasked pong")...)
+		stream = append(stream, sockettest.Mask(0x80, "e")...)
 		for _, b := range stream {
 			c.send([]byte{b})
 		}
@@ -93,25 +94,25 @@ func TestBreachesAreClosedWithTheirCode(t *testing.T) {
 		send []byte
 		code uint16
 	}{
-		{"binary message", mask(0x82, "x"), 1003},
+		{"binary message", sockettest.Mask(0x82, "x"), 1003},
 		{"message without mask", unmasked, 1002},
-		{"reserved bit", mask(0xC1, "x"), 1002},
-		{"reserved opcode", mask(0x83, "x"), 1002},
-		{"reserved control opcode", mask(0x8B, "x"), 1002},
-		{"fragmented ping", mask(0x09, "x"), 1002},
-		{"long ping", mask(0x89, strings.Repeat("x", 126)), 1002},
-		{"continuation of nothing", mask(0x80, "x"), 1002},
-		{"message inside a message", append(mask(0x01, "a"), mask(0x81, "b")...), 1002},
-		{"text that is not UTF-8", mask(0x81, "\xff\xfe"), 1007},
-		{"fragments that are not UTF-8", append(mask(0x01, "\xc3"), mask(0x80, "a")...), 1007},
-		{"message over the limit", mask(0x81, strings.Repeat("x", 1001)), 1009},
-		{"fragments over the limit", append(mask(0x01, strings.Repeat("x", 600)), mask(0x80, strings.Repeat("x", 401))...), 1009},
+		{"reserved bit", sockettest.Mask(0xC1, "x"), 1002},
+		{"reserved opcode", sockettest.Mask(0x83, "x"), 1002},
+		{"reserved control opcode", sockettest.Mask(0x8B, "x"), 1002},
+		{"fragmented ping", sockettest.Mask(0x09, "x"), 1002},
+		{"long ping", sockettest.Mask(0x89, strings.Repeat("x", 126)), 1002},
+		{"continuation of nothing", sockettest.Mask(0x80, "x"), 1002},
+		{"message inside a message", append(sockettest.Mask(0x01, "a"), sockettest.Mask(0x81, "b")...), 1002},
+		{"text that is not UTF-8", sockettest.Mask(0x81, "\xff\xfe"), 1007},
+		{"fragments that are not UTF-8", append(sockettest.Mask(0x01, "\xc3"), sockettest.Mask(0x80, "a")...), 1007},
+		{"message over the limit", sockettest.Mask(0x81, strings.Repeat("x", 1001)), 1009},
+		{"fragments over the limit", append(sockettest.Mask(0x01, strings.Repeat("x", 600)), sockettest.Mask(0x80, strings.Repeat("x", 401))...), 1009},
 		{"length over the limit, without the payload", []byte{0x81, 0xFF, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4}, 1009},
 		{"length with its highest bit", []byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, 1002},
-		{"close frame of one byte", mask(0x88, "x"), 1002},
-		{"close with a code that may not be sent", mask(0x88, "\x03\xee"), 1002},
-		{"close with an unknown code", mask(0x88, "\x00\x01"), 1002},
-		{"close with a reason that is not UTF-8", mask(0x88, "\x03\xe8\xff"), 1007},
+		{"close frame of one byte", sockettest.Mask(0x88, "x"), 1002},
+		{"close with a code that may not be sent", sockettest.Mask(0x88, "\x03\xee"), 1002},
+		{"close with an unknown code", sockettest.Mask(0x88, "\x00\x01"), 1002},
+		{"close with a reason that is not UTF-8", sockettest.Mask(0x88, "\x03\xe8\xff"), 1007},
 	}
 	onBoth(t, func(on scene) {
 		t, cfg := on.T, on.cfg
@@ -120,7 +121,7 @@ func TestBreachesAreClosedWithTheirCode(t *testing.T) {
 		for _, tc := range cases {
 			t.Run(tc.name, func(t *testing.T) {
 				c := dial(t, addr, "/ws")
-				c.send(tc.send, mask(0x81, "never read"))
+				c.send(tc.send, sockettest.Mask(0x81, "never read"))
 				c.wantsClose(tc.code)
 			})
 		}
@@ -138,7 +139,7 @@ func TestAClosingHandshakeOfThePeerIsEchoed(t *testing.T) {
 		_, addr := serve(t, cfg, guests{closed: func(_ *socket.Conn, err error) { ended <- err }})
 
 		c := dial(t, addr, "/ws")
-		c.send(mask(0x88, "\x0f\xa0bye"))
+		c.send(sockettest.Mask(0x88, "\x0f\xa0bye"))
 		c.wantsClose(4000)
 		var ce *socket.CloseError
 		if err := <-ended; !errors.As(err, &ce) || ce.Code != 4000 || ce.Reason != "bye" || !ce.Peer {
@@ -146,7 +147,7 @@ func TestAClosingHandshakeOfThePeerIsEchoed(t *testing.T) {
 		}
 
 		c = dial(t, addr, "/ws")
-		c.send(mask(0x88, ""))
+		c.send(sockettest.Mask(0x88, ""))
 		c.wants(0x88, "")
 		if err := <-ended; !errors.As(err, &ce) || ce.Code != 1005 || !ce.Peer {
 			t.Errorf("closed with %v", err)
@@ -179,7 +180,7 @@ func TestWhatIsSentBeforeACloseArrivesBeforeIt(t *testing.T) {
 			},
 		})
 
-		c := dial(t, addr, "/ws?session_id=a%20b&after=7", mask(0x81, "hello")...)
+		c := dial(t, addr, "/ws?session_id=a%20b&after=7", sockettest.Mask(0x81, "hello")...)
 
 		c.wants(0x81, "no a b 7")
 		c.wants(0x88, "\x0f\xa4"+strings.Repeat("é", 61))
@@ -201,7 +202,7 @@ func TestASilentPeerIsPingedAndThenDropped(t *testing.T) {
 
 		for range 3 {
 			c.wants(0x89, "")
-			c.send(mask(0x8A, ""))
+			c.send(sockettest.Mask(0x8A, ""))
 		}
 		c.wants(0x89, "")
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // follower checks what one client reads: every frame whole, the versions of each room in steps of one.
@@ -85,7 +86,7 @@ func TestALateJoinerGetsTheRingAndTheLogBeforeWhatIsNew(t *testing.T) {
 		}})
 		for _, after := range []string{"0", "17", "995", "1000"} {
 			f := follow(t, dial(t, addr, "/ws"))
-			f.c.send(mask(0x81, after))
+			f.c.send(sockettest.Mask(0x81, after))
 			f.until(map[string]uint64{"plan": 1000})
 			plan.commit(3)
 			f.until(map[string]uint64{"plan": 1001})
@@ -205,7 +206,7 @@ func TestADescriptorThatIsUsedAgainCarriesNothingOfItsLastOwner(t *testing.T) {
 		over.Store(true)
 		fans.Wait()
 		for _, r := range rooms {
-			eventually(t, "everybody has left", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.subs) == 0 })
+			sockettest.Eventually(t, "everybody has left", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.subs) == 0 })
 		}
 	})
 }
@@ -228,14 +229,14 @@ func TestAfterLeftNothingOfTheRoomFollows(t *testing.T) {
 		c := dial(t, addr, "/ws")
 		for range 30 { // more often than there are slots
 			at := plan.Head()
-			c.send(mask(0x81, "join"))
+			c.send(sockettest.Mask(0x81, "join"))
 			c.wants(0x81, fmt.Sprintf("joined plan %d", at))
 			plan.commit(0)
 			c.wants(0x81, fmt.Sprintf("plan %d ", at+1))
-			c.send(mask(0x81, "leave"))
+			c.send(sockettest.Mask(0x81, "leave"))
 			c.wants(0x81, "left plan")
 			plan.commit(0)
-			c.send(mask(0x81, "done"))
+			c.send(sockettest.Mask(0x81, "done"))
 			c.wants(0x81, "done")
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/gofiber/fiber/v2"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 func TestAWebSocketLibraryTalksToTheServer(t *testing.T) {
@@ -78,7 +79,7 @@ func TestRequestsThatAreNoGoodUpgradeAreRefused(t *testing.T) {
 		return nil
 	}}
 	s, addr := serve(t, cfg, guests{})
-	good := handshake("/ws")
+	good := sockettest.Handshake("/ws")
 	ask := func(request string) int {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -149,7 +150,7 @@ func TestNothingIsLeftWhenAServerHasRun(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Cleanup(func() {
-				eventually(t, "all goroutines have ended", func() bool { return ours() == 0 })
+				sockettest.Eventually(t, "all goroutines have ended", func() bool { return ours() == 0 })
 			})
 			plan := newRoom(t, "plan", 16)
 			s, addr := serve(t, socket.Config{Blocking: k.blocking}, guests{open: func(c *socket.Conn, _ socket.Opening) { _, _ = plan.join(c) }})
@@ -157,15 +158,15 @@ func TestNothingIsLeftWhenAServerHasRun(t *testing.T) {
 			for range 50 {
 				clients = append(clients, dial(t, addr, "/ws"))
 			}
-			eventually(t, "all are open", func() bool { return s.Stats().Connections == 50 })
+			sockettest.Eventually(t, "all are open", func() bool { return s.Stats().Connections == 50 })
 			if !k.blocking {
-				eventually(t, "50 idle connections need no goroutine", func() bool { return ours() <= 5 })
+				sockettest.Eventually(t, "50 idle connections need no goroutine", func() bool { return ours() <= 5 })
 			}
 			plan.commit(10)
 			for _, c := range clients[:25] {
 				_ = c.Close()
 			}
-			eventually(t, "half are gone", func() bool { return s.Stats().Connections == 25 })
+			sockettest.Eventually(t, "half are gone", func() bool { return s.Stats().Connections == 25 })
 		})
 	}
 }

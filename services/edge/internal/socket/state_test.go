@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 func TestAnEphemeralFrameMissedIsMadeUpByTheLatestState(t *testing.T) {
@@ -17,7 +18,7 @@ func TestAnEphemeralFrameMissedIsMadeUpByTheLatestState(t *testing.T) {
 	f := follow(t, dial(t, addr, "/ws"))
 	<-joined
 	f.until(map[string]uint64{"plan": 0})
-	eventually(t, "the ephemeral frame is taken", func() bool { return plan.tell("hello") == 1 })
+	sockettest.Eventually(t, "the ephemeral frame is taken", func() bool { return plan.tell("hello") == 1 })
 
 	commits := uint64(0)
 	for plan.tell("lost") == 1 && commits < 4000 { // fill the socket until it takes no more

@@ -10,6 +10,7 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/engineio"
 	"github.com/talus-tally/talus/services/edge/internal/engineio/engineiotest"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 	"github.com/talus-tally/talus/services/edge/internal/socketio"
 )
 
@@ -124,9 +125,9 @@ func (w *webSocket) says(packets ...string) {
 	var all []byte
 	for _, packet := range packets {
 		if payload, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(packet, "b")); packet != "" && packet[0] == 'b' && err == nil {
-			all = append(all, engineiotest.Mask(0x82, string(payload))...)
+			all = append(all, sockettest.Mask(0x82, string(payload))...)
 		} else {
-			all = append(all, engineiotest.Mask(0x81, packet)...)
+			all = append(all, sockettest.Mask(0x81, packet)...)
 		}
 	}
 	w.w.Sends(all)

@@ -7,10 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 
 	"github.com/talus-tally/talus/services/edge/internal/engineio"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // The bodies of the errors that tests meet most.
@@ -48,30 +47,13 @@ func Serve(tb testing.TB, transport socket.Config, cfg engineio.Config, h engine
 	if err != nil {
 		tb.Fatal(err)
 	}
-	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReduceMemoryUsage: true})
-	app.Server().KeepHijackedConns = true
-	app.All("/engine.io", server.Serve)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = app.Listener(ln) })
-	wg.Go(func() {
-		if err := sockets.Run(ctx); err != nil {
-			tb.Error(err)
-		}
-	})
-	tb.Cleanup(func() {
-		cancel()
-		_ = app.ShutdownWithTimeout(time.Second)
-		wg.Wait()
+	tb.Cleanup(func() { // after the sockets have ended
 		if n := server.Stats().Sessions; n != 0 {
 			tb.Errorf("%d sessions are left", n)
 		}
 	})
-	return &System{server, ln.Addr().String(), sockets, tb}
+	addr := sockettest.Serve(tb, sockets, func(app *fiber.App) { app.All("/engine.io", server.Serve) })
+	return &System{server, addr, sockets, tb}
 }
 
 // In is the system as a subtest sees it.
@@ -79,18 +61,6 @@ func (sys *System) In(tb testing.TB) *System {
 	same := *sys
 	same.tb = tb
 	return &same
-}
-
-// Eventually waits until ok is true, 10 s at most.
-func Eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("did not happen in time: %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 // Answer is a whole response.
@@ -183,7 +153,7 @@ func (p Poller) Polls() <-chan Answer {
 	before := p.Stats().Polls
 	later := make(chan Answer, 1)
 	go func() { later <- p.Get() }()
-	Eventually(p.tb, "the poll arrives", func() bool { return p.Stats().Polls > before })
+	sockettest.Eventually(p.tb, "the poll arrives", func() bool { return p.Stats().Polls > before })
 	return later
 }
 
@@ -206,7 +176,7 @@ func (p Poller) Hears(packets ...string) {
 // IsOver waits until the session is unknown.
 func (p Poller) IsOver() {
 	p.tb.Helper()
-	Eventually(p.tb, "the session ends", func() bool { return p.Post("6").Body == Unknown })
+	sockettest.Eventually(p.tb, "the session ends", func() bool { return p.Post("6").Body == Unknown })
 }
 
 // Probes opens the WebSocket of an upgrade and lets it be answered.
@@ -224,6 +194,6 @@ func (p Poller) Moves() *Wire {
 	w := p.Probes()
 	before := p.Stats().Upgraded
 	w.Says("5")
-	Eventually(p.tb, "the session moves", func() bool { return p.Stats().Upgraded > before })
+	sockettest.Eventually(p.tb, "the session moves", func() bool { return p.Stats().Upgraded > before })
 	return w
 }

@@ -2,14 +2,14 @@ package engineiotest
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 // Wire is a WebSocket of which single frames are seen.
@@ -23,20 +23,7 @@ type Wire struct {
 // it is 101.
 func (sys *System) Upgrades(query string, headers ...string) (Answer, *Wire) {
 	sys.tb.Helper()
-	nc, err := net.Dial("tcp", sys.Addr)
-	if err != nil {
-		sys.tb.Fatal(err)
-	}
-	sys.tb.Cleanup(func() { _ = nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
-	request := "GET /engine.io/?" + query + " HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-	for i := 0; i+1 < len(headers); i += 2 {
-		request += headers[i] + ": " + headers[i+1] + "\r\n"
-	}
-	if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
-		sys.tb.Fatal(err)
-	}
+	nc := sockettest.Dial(sys.tb, sys.Addr, sockettest.Handshake("/engine.io/?"+query, headers...))
 	r := bufio.NewReader(nc)
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -72,31 +59,12 @@ func (sys *System) OpensWebSocket(extra ...string) *Wire {
 	return w
 }
 
-// Mask is a client frame with the given first byte.
-func Mask(first byte, payload string) []byte {
-	b := []byte{first}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
-	}
-	key := []byte{0x37, 0xfa, 0x21, 0x3d}
-	b = append(b, key...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^key[i%4])
-	}
-	return b
-}
-
 // Says sends text messages, all at once.
 func (w *Wire) Says(texts ...string) {
 	w.tb.Helper()
 	var all []byte
 	for _, text := range texts {
-		all = append(all, Mask(0x81, text)...)
+		all = append(all, sockettest.Mask(0x81, text)...)
 	}
 	w.Sends(all)
 }
@@ -106,7 +74,7 @@ func (w *Wire) SaysBinary(payloads ...string) {
 	w.tb.Helper()
 	var all []byte
 	for _, p := range payloads {
-		all = append(all, Mask(0x82, p)...)
+		all = append(all, sockettest.Mask(0x82, p)...)
 	}
 	w.Sends(all)
 }
@@ -122,25 +90,11 @@ func (w *Wire) Sends(b []byte) {
 // Next reads one frame and returns its first byte and its payload.
 func (w *Wire) Next() (first byte, payload string) {
 	w.tb.Helper()
-	var h [2]byte
-	if _, err := io.ReadFull(w.r, h[:]); err != nil {
+	first, payload, err := sockettest.Read(w.r)
+	if err != nil {
 		w.tb.Fatalf("reading a frame: %v", err)
 	}
-	n := uint64(h[1])
-	var long [8]byte
-	switch n {
-	case 126:
-		_, _ = io.ReadFull(w.r, long[6:])
-		n = binary.BigEndian.Uint64(long[:])
-	case 127:
-		_, _ = io.ReadFull(w.r, long[:])
-		n = binary.BigEndian.Uint64(long[:])
-	}
-	var body bytes.Buffer
-	if _, err := io.CopyN(&body, w.r, int64(n)); err != nil {
-		w.tb.Fatalf("reading a frame: %v", err)
-	}
-	return h[0], body.String()
+	return first, payload
 }
 
 // Hears reads text messages.
