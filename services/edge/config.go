@@ -30,7 +30,7 @@ type Config struct {
 	HeadCheck time.Duration        // TALUS_HEAD_CHECK, default 1 s: how long a message that Redis lost stays unnoticed in a quiet session
 	Commands  string               // TALUS_COMMAND_URL, where commands that clients send over sockets go, default "http://127.0.0.1:8080"
 	Carrier   http.RoundTripper    // how they get there; nil: over the network
-	Advertise string               // TALUS_ADVERTISE_ADDR, host:port under which other edges reach this one; empty: from Addr and the way to Redis
+	Advertise string               // TALUS_ADVERTISE_ADDR, host:port under which other edges reach this one; empty: from Addr and the way to Redis, when that is known
 	Secret    string               // TALUS_SECRET, signs what clients bring back; empty: one that is kept in Redis
 	Registry  *prometheus.Registry // where metrics go; nil: a registry of its own
 

@@ -84,14 +84,14 @@ func New(cfg Config, log *slog.Logger) (*Edge, error) {
 			return nil, errors.Join(fmt.Errorf("edge: %w", err), e.rdb.Close())
 		}
 	}
-	if err := e.assemble(); err != nil {
+	if err := e.assemble(opts.Addrs); err != nil {
 		return nil, errors.Join(fmt.Errorf("edge: %w", err), e.close())
 	}
 	return e, nil
 }
 
-// assemble puts the parts on top of each other: log and feed, rooms, the protocols, sockets.
-func (e *Edge) assemble() (err error) {
+// assemble puts the parts on top of each other: log and feed, rooms, the protocols, sockets. Hosts are those of Redis.
+func (e *Edge) assemble(hosts []string) (err error) {
 	events := eventlog.New(e.rdb, eventlog.Config{Lease: presence.Lease})
 	connect := func(h *hub.Hub) hub.Feed {
 		e.feed = eventlog.NewFeed(e.rdb, h)
@@ -99,7 +99,7 @@ func (e *Edge) assemble() (err error) {
 	}
 	e.presence = presence.New(events, e.registry, e.log)
 	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck, Presence: e.presence}, source{events}, connect, e.registry, e.log)
-	e.relay = relay.New(relay.Config{Address: e.advertised()}, events, e.registry, e.log)
+	e.relay = relay.New(relay.Config{Address: e.advertised(hosts)}, events, e.registry, e.log)
 	e.health = telemetry.NewHealth(e.log,
 		telemetry.Check{Name: "redis", Probe: events.Ready},
 		telemetry.Check{Name: "feed", Probe: e.feed.Ready},

@@ -19,36 +19,22 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"math"
-	mathrand "math/rand/v2"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
-
-	"github.com/talus-tally/talus/pkg/eventlog"
 )
 
-const (
-	registered = 15 * time.Second       // how long an entry lasts
-	renewEvery = 2 * time.Second        // entries are renewed, and read
-	readEvery  = 200 * time.Millisecond // the table is read no more often than that for ids that are not in it
-	callBound  = time.Second            // of one call to the registry
-	dialBound  = 2 * time.Second
-)
-
-// Registry is where edges find each other; *eventlog.Log is one.
-type Registry interface {
-	Register(ctx context.Context, edge, address string, within time.Duration, secret []byte) (eventlog.Edges, error)
-	Unregister(ctx context.Context, edge string) error
-}
+// dialBound is how long another edge may take to accept a connection.
+const dialBound = 2 * time.Second
 
 // Config is how an edge is found and how long others may take.
 type Config struct {
-	Address string        // under which other edges reach this one, host:port; empty: there are no others
+	// Address says under which host:port other edges reach this one. It is asked until it knows. Nil: there are no others.
+	Address func(context.Context) (string, error)
 	Within  time.Duration // bound of one request that is passed on; longer than a poll. Default 60 s
 }
 
@@ -61,12 +47,12 @@ type Relay struct {
 	client   fasthttp.Client
 	passed   *prometheus.CounterVec // by kind and result
 	drawn    []byte                 // the secret that is used if there is none yet
-	known    atomic.Pointer[eventlog.Edges]
+	table    atomic.Pointer[table]
+	wanted   chan struct{} // a newer table is; one entry
+	own      string        // the address of this edge, once it is known; of the goroutine of Run
 
-	read struct {
-		sync.Mutex
-		last time.Time
-	}
+	life    context.Context // of what is passed on
+	end     context.CancelFunc
 	tunnels tunnels
 }
 
@@ -77,6 +63,7 @@ func New(cfg Config, registry Registry, reg prometheus.Registerer, log *slog.Log
 	}
 	r := &Relay{
 		cfg: cfg, id: random(idBytes), registry: registry, log: log, drawn: []byte(random(secretBytes)),
+		wanted: make(chan struct{}, 1),
 		client: fasthttp.Client{
 			NoDefaultUserAgentHeader: true, DisablePathNormalizing: true, DisableHeaderNamesNormalizing: true,
 			MaxConnsPerHost: math.MaxInt, MaxIdleConnDuration: 20 * time.Second, MaxConnWaitTimeout: dialBound,
@@ -87,6 +74,8 @@ func New(cfg Config, registry Registry, reg prometheus.Registerer, log *slog.Log
 			Name: "talus_relayed_requests_total", Help: "Requests of sessions on other edges, by what they were and what became of them.",
 		}, []string{"kind", "result"}),
 	}
+	r.life, r.end = context.WithCancel(context.Background()) // until Run ends
+	r.table.Store(&table{next: make(chan struct{})})
 	r.tunnels.open = map[*tunnel]struct{}{}
 	reg.MustRegister(r.passed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "talus_relayed_sockets", Help: "WebSockets that are passed on to other edges.",
@@ -114,85 +103,11 @@ func ownerOf(session string) string {
 	return strings.Clone(session[:min(len(session), base64.RawURLEncoding.EncodedLen(idBytes))])
 }
 
-// Secret is what all edges sign tokens with: the one in the registry, which may change if that loses its data, or an own one
-// until that has been read.
-func (r *Relay) Secret() []byte {
-	if known := r.known.Load(); known != nil {
-		return known.Secret
-	}
-	return r.drawn
-}
-
-// Ready says whether other edges can find this one.
-func (r *Relay) Ready(context.Context) error {
-	if r.known.Load() == nil {
-		return errUnregistered
-	}
-	return nil
-}
-
 // Run keeps the edge registered until ctx ends, then ends what is passed on.
 func (r *Relay) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		pause := renewEvery
-		if !r.renew(ctx) {
-			pause = readEvery
-		}
-		timer := time.NewTimer(pause/2 + mathrand.N(pause/2))
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-	r.tunnels.close()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), callBound)
-	defer cancel()
-	if r.cfg.Address != "" {
-		if err := r.registry.Unregister(last, r.id); err != nil {
-			r.log.Debug("edge stays registered until its time is over", "err", err)
-		}
-	}
-	r.client.CloseIdleConnections()
+	defer r.client.CloseIdleConnections()
+	defer r.tunnels.close()
+	defer r.end()
+	r.keep(ctx)
 	return nil
-}
-
-// renew registers the edge and reads who else is there.
-func (r *Relay) renew(ctx context.Context) bool {
-	r.read.Lock()
-	defer r.read.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	edges, err := r.registry.Register(ctx, r.id, r.cfg.Address, registered, r.Secret())
-	r.read.last = time.Now()
-	if err != nil {
-		r.log.Debug("edge cannot be registered", "err", err)
-		return false
-	}
-	r.known.Store(&edges)
-	return true
-}
-
-// address finds where an edge can be reached; empty if it is not registered, or is this one.
-func (r *Relay) address(edge string) string {
-	if edge == r.id || r.cfg.Address == "" {
-		return ""
-	}
-	if address := r.lookUp(edge); address != "" {
-		return address
-	}
-	r.read.Lock()
-	due := time.Since(r.read.last) >= readEvery
-	r.read.Unlock()
-	if due { // it may have come since
-		r.renew(context.Background())
-	}
-	return r.lookUp(edge)
-}
-
-func (r *Relay) lookUp(edge string) string {
-	if known := r.known.Load(); known != nil {
-		return known.Addresses[edge]
-	}
-	return ""
 }

@@ -1,0 +1,9 @@
+package edge
+
+import "context"
+
+// Towards is the search for an own address.
+var Towards = towards
+
+// Advertised is where other edges are told that an edge is.
+func Advertised(ctx context.Context, e *Edge) (string, error) { return e.advertised(nil)(ctx) }
