@@ -32,6 +32,7 @@ type entry struct {
 type chain struct {
 	log     []entry
 	trimmed bool   // the log began later than version 1 when it was read
+	oldest  uint64 // version that it had at the end; what was read before may be older
 	missing string // why the log could not be read
 	nodes   map[string][]span
 	asked   map[uint64]bool // versions at which somebody read the stacks
@@ -114,7 +115,7 @@ func (s *session) append(r *run, number int, l *history.Line) {
 // finish notes how far the log was read.
 func (s *session) finish(r *run, number int, l *history.Line) {
 	s.missing = l.Text
-	s.trimmed = s.trimmed || l.Reason == "trimmed"
+	s.trimmed, s.oldest = s.trimmed || l.Reason == "trimmed", l.Oldest
 	if l.Text != "" {
 		if !r.lossBefore(s.id, l.T) {
 			r.violates(Contiguous, at(number), "session %s: the log could not be read: %s", s.id, l.Text)

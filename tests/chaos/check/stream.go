@@ -214,7 +214,7 @@ func (st *streams) resync(b *sub, number int, l *history.Line) {
 		st.violates(Stream, at(b.line, number), "connection %s was sent back from version %d to %d as %s", l.Conn, b.pos.Version, pos.Version, l.Reason)
 	case (l.Reason == "fork" || l.Reason == "ahead" || l.Reason == "epoch") && s.loss < 0:
 		st.violates(Stream, at(b.line, number), "connection %s was told %s, and no data was lost", l.Conn, l.Reason)
-	case l.Reason == "trimmed" && len(s.log) > 0 && s.log[0].pos.Version <= b.asked()+1:
+	case l.Reason == "trimmed" && s.oldest > 0 && s.oldest <= b.asked()+1:
 		st.violates(Stream, at(b.line, number), "connection %s was told that version %d was trimmed, and the log still has it", l.Conn, b.asked()+1)
 	case l.Reason == "unproven":
 		st.violates(Stream, at(b.line, number), "connection %s named a position and was told that it proves nothing", l.Conn)

@@ -81,6 +81,11 @@ func TestAResyncMustHaveAReason(t *testing.T) {
 	if v := judge(t, resynced(func(*history.Line) {})(t, day(t))); v.Flagged() {
 		t.Errorf("a good resync is flagged by %v", v.Failed())
 	}
+	trimmed := resynced(func(l *history.Line) { l.Reason = "trimmed" })(t, day(t))
+	trimmed[where(t, trimmed, 0, about(history.LogEnd))].Oldest = 100 // the checker has read it before
+	if v := judge(t, trimmed); v.Flagged() {
+		t.Errorf("a resync after a trim is flagged by %v", v.Failed())
+	}
 }
 
 func TestWhatIsReceivedMustBeWhatIsInTheLog(t *testing.T) {

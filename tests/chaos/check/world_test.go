@@ -230,7 +230,7 @@ func (w *world) ends() history.Slice {
 		for _, l := range p.log {
 			w.add(l)
 		}
-		w.add(history.Line{F: history.LogEnd, Session: p.id, Position: p.pos.String()})
+		w.add(history.Line{F: history.LogEnd, Session: p.id, Position: p.pos.String(), Oldest: 1})
 	}
 	return w.lines
 }

@@ -111,6 +111,7 @@ type Line struct {
 	Hash     string `json:"hash,omitempty"`    // of the graph after it
 	Canary   string `json:"canary,omitempty"`  // all canaries in the bytes, with commas
 	Error    string `json:"error,omitempty"`   // what the client itself found wrong
+	Oldest   uint64 `json:"oldest,omitempty"`  // at the end of a log: the oldest version that it still has
 
 	Event   string `json:"event,omitempty"`
 	Subject string `json:"subject,omitempty"` // the client that an announcement is about

@@ -22,6 +22,8 @@ type LogReader interface {
 	// head, and whether the log begins later than version 1 though it was read from the beginning. It returns
 	// ErrOffBranch when the log no longer leads on from the position.
 	ReadLog(ctx context.Context, session string, after wire.Position, each func(history.Line)) (head wire.Position, trimmed bool, err error)
+	// Oldest is the oldest version that a log still has; one more than the head's if it has none.
+	Oldest(ctx context.Context, session string) (uint64, error)
 }
 
 // ErrOffBranch says that a log does not lead on from a position: it was trimmed or lost, and must be read again.
@@ -44,6 +46,9 @@ func (w *workload) readLogs(ctx context.Context) {
 		head, trimmed, err := w.readLog(ctx, s)
 		if end.Position = head.String(); trimmed {
 			end.Reason = "trimmed"
+		}
+		if err == nil { // what is trimmed later was there now, so this is no earlier than what anybody was told
+			end.Oldest, err = w.Logs.Oldest(ctx, s.id)
 		}
 		if err != nil {
 			end.Position, end.Text = "", err.Error()
@@ -131,6 +136,20 @@ func (r *restLogs) ReadLog(ctx context.Context, session string, from wire.Positi
 	}
 }
 
+// Oldest implements LogReader.
+func (r *restLogs) Oldest(ctx context.Context, session string) (uint64, error) {
+	var answer logPage
+	path := fmt.Sprintf("/sessions/%s/events?after=0&limit=1", session)
+	status, err := r.get(ctx, path, &answer)
+	switch {
+	case status == http.StatusGone && answer.Error.Details.Oldest > 0:
+		return answer.Error.Details.Oldest, nil
+	case err != nil || status != http.StatusOK:
+		return 0, fmt.Errorf("GET %s: status %d %s: %w", path, status, answer.Error.Code, err)
+	}
+	return 1, nil
+}
+
 // get asks one instance after the other, a few times.
 func (r *restLogs) get(ctx context.Context, path string, answer any) (status int, err error) {
 	for try := range 5 {
@@ -174,6 +193,16 @@ func (r StreamLogs) ReadLog(ctx context.Context, session string, from wire.Posit
 			return tail.Head, trimmed, err
 		}
 	}
+}
+
+// Oldest implements LogReader.
+func (r StreamLogs) Oldest(ctx context.Context, session string) (uint64, error) {
+	id, err := uuid.Parse(session)
+	if err != nil {
+		return 0, err
+	}
+	head, err := r.Log.Head(ctx, id)
+	return head.Oldest, err
 }
 
 // beginning reads the first page of a log, which need not begin with version 1. It returns where that ends.
