@@ -18,6 +18,7 @@ type Count struct {
 	Session uuid.UUID
 	Clients int       // that the edge has; 0 removes its entry
 	Client  uuid.UUID // who came or went since it said so last, if that was exactly one; else uuid.Nil
+	Left    bool      // Client went
 	Dead    []string  // edges whose entries go in the same step
 	Swapped bool      // somebody came or went since it said so last: that is announced, be the sum the same or not
 	Number  uint64    // about the time in ms, greater than in all that the edge said of the session before; 0: none is given
@@ -47,12 +48,15 @@ func (l *Log) Announce(ctx context.Context, edge string, counts []Count) []Prese
 	now := time.Now()
 	return l.eachPresence(ctx, presenceScript, len(counts), func(i int) ([]string, []any) {
 		c := counts[i]
-		k, who := keysOf(c.Session), ""
+		k, who, by := keysOf(c.Session), "", 1
 		if c.Client != uuid.Nil {
 			who = `"` + c.Client.String() + `"`
 		}
+		if c.Left {
+			by = -1
+		}
 		args := []any{edge, c.Clients, who, k.channel(),
-			beginning(wire.SessionConnected, c.Session, now), beginning(wire.SessionDisconnected, c.Session, now), c.Number, c.Swapped}
+			beginning(wire.SessionConnected, c.Session, now), beginning(wire.SessionDisconnected, c.Session, now), c.Number, c.Swapped, by}
 		for _, dead := range c.Dead {
 			args = append(args, dead)
 		}

@@ -7,7 +7,7 @@
 -- ARGV  1 edge  2 clients  3 who came or went if it was exactly one, as JSON, or ''  4 channel
 --       5 beginning of a session:connected message  6 the same of session:disconnected
 --       7 number of the request, about the time in ms, greater than those before of this edge; 0: it is always carried out  8 '1': somebody came or went
---       9 … dead edges
+--       9 how many clients more there are by the one who came or went: 1 or -1  10 … dead edges
 --
 -- returns {1, clients of all, number of the announcement, 0 | 1 connected | 2 disconnected, 1 if it names one,
 --         number of the announcement before, edge, clients, …},
@@ -42,7 +42,7 @@ end
 for edge, newest in pairs(requests) do
   if newest < time - hour and not counts[edge] and edge ~= ARGV[1] then redis.call('HDEL', KEYS[2], '#' .. edge) end
 end
-for i = 9, #ARGV do
+for i = 10, #ARGV do
   if counts[ARGV[i]] and ARGV[i] ~= ARGV[1] then
     redis.call('HDEL', KEYS[2], ARGV[i])
     redis.call('HSET', KEYS[2], '#' .. ARGV[i], string.format('%.0f', time + hour))
@@ -65,7 +65,9 @@ if after ~= before or swapped then
   redis.call('HSET', KEYS[2], '#', string.format('%.0f', number))
   event = after < before and 2 or 1
   local who = 'null'
-  if ARGV[3] ~= '' and math.abs(after - before) == 1 and math.abs(now - mine) == 1 then
+  -- After a loss of data the entry may be an old one, and who came makes it smaller.
+  local by = tonumber(ARGV[9])
+  if ARGV[3] ~= '' and after - before == by and now - mine == by then
     who, named = ARGV[3], 1
   end
   local fields = string.format('"client_id":%s,"client_count":%.0f,"seq":%.0f', who, after, number)

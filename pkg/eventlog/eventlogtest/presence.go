@@ -132,21 +132,23 @@ func (s suite) named(t *testing.T) {
 	w := Creates(t, log)
 	ear := listener(t, rdb, w.Session)
 	edge, client := begins(t, log), uuid.New()
-	says := func(n int, who uuid.UUID, named bool) {
+	says := func(n int, who uuid.UUID, left, named bool) {
 		t.Helper()
-		p := log.Announce(t.Context(), edge, []eventlog.Count{{Session: w.Session, Clients: n, Client: who}})[0]
+		p := log.Announce(t.Context(), edge, []eventlog.Count{{Session: w.Session, Clients: n, Client: who, Left: left}})[0]
 		if p.Err != nil || p.Named != named {
 			t.Errorf("%d clients: %+v", n, p)
 		}
 	}
 
-	says(1, client, true)
-	says(1, client, false) // a repeat
-	says(3, client, false) // two came: the caller was wrong
-	says(2, client, true)
+	says(1, client, false, true)
+	says(1, client, false, false) // a repeat
+	says(3, client, false, false) // two came: the caller was wrong
+	says(2, client, true, true)
+	says(1, client, false, false) // it came, and the entry was one of three: from before a loss of data
+	says(2, client, true, false)
 
 	hears(t, ear, w.Session, "session:connected "+client.String()+" 1", "session:connected several 3",
-		"session:disconnected "+client.String()+" 2")
+		"session:disconnected "+client.String()+" 2", "session:disconnected several 1", "session:connected several 2")
 }
 
 func (s suite) late(t *testing.T) {
@@ -157,7 +159,7 @@ func (s suite) late(t *testing.T) {
 	now := uint64(time.Now().UnixMilli())
 	says := func(edge string, n int, number uint64, want int, others ...string) {
 		t.Helper()
-		p := log.Announce(t.Context(), edge, []eventlog.Count{{Session: w.Session, Clients: n, Client: client, Number: number, Dead: others}})[0]
+		p := log.Announce(t.Context(), edge, []eventlog.Count{{Session: w.Session, Clients: n, Client: client, Left: n < 2, Number: number, Dead: others}})[0]
 		if p.Err != nil || p.Clients != want {
 			t.Errorf("%d clients by number %d: %+v, want %d", n, number, p, want)
 		}

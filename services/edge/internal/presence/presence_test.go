@@ -193,6 +193,40 @@ func TestOneWhoComesAfterTheStoreWentBackIsAnnounced(t *testing.T) {
 	})
 }
 
+func TestNobodyWhoComesIsNamedAsLeavingAfterTheStoreWentBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStore(plan)
+		e := s.edge(t)
+		defer e.end()
+		room, ann := e.opens(plan), uuid.New()
+		room.enters(2)
+		time.Sleep(time.Second)
+
+		back := func(by int) {
+			s.set(func() {
+				for edge := range s.sessions[plan].edges {
+					s.sessions[plan].edges[edge] += by
+				}
+			})
+		}
+		back(+2) // as it was before two left
+		room.Enter(ann)
+		time.Sleep(time.Second)
+		back(-2) // as it was before two came
+		room.Leave(ann)
+		time.Sleep(time.Second)
+
+		want := []announcement{
+			{wire.SessionConnected, wire.Presence{Count: 2, Seq: 1}},
+			{wire.SessionDisconnected, wire.Presence{Count: 3, Seq: 2}},
+			{wire.SessionConnected, wire.Presence{Count: 2, Seq: 3}},
+		}
+		if got := s.announced(plan); !slices.Equal(got, want) {
+			t.Errorf("announced %+v, want %+v", got, want)
+		}
+	})
+}
+
 func TestAnAnnouncementThatTheChannelLosesIsFound(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStore(plan)

@@ -190,7 +190,11 @@ func (l *link) announce(edge string, counts []eventlog.Count) []eventlog.Present
 		if c.Swapped && p.total() == before {
 			before--
 		}
-		if d := c.Clients - mine; (d != 1 && d != -1) || p.total()-before != d {
+		by := 1
+		if c.Left {
+			by = -1
+		}
+		if c.Clients-mine != by || p.total()-before != by {
 			c.Client = uuid.Nil
 		}
 		event := l.publish(p, before, c.Client)

@@ -59,6 +59,7 @@ type flight struct {
 	entered uint64
 	since   changes
 	one     uuid.UUID // who came or went, if that is all that the write tells
+	left    bool      // there are fewer than were written
 	swapped bool      // others are there than were written, be it as many
 	number  uint64    // greater than those of all writes before
 }
@@ -95,7 +96,7 @@ func (p *Presence) takeOff(now time.Time) []flight {
 // depart begins a write of c; the caller holds mu.
 func (p *Presence) depart(c *count) flight {
 	p.number = max(p.number+1, uint64(time.Now().UnixMilli()))
-	f := flight{count: c, clients: c.here, entered: c.entered, since: c.since, number: p.number}
+	f := flight{count: c, clients: c.here, left: c.here < c.written, entered: c.entered, since: c.since, number: p.number}
 	f.one, f.swapped = f.since.one(c.here-c.written), !c.unsure && f.since.any()
 	c.since, c.flying = changes{}, true
 	return f
@@ -105,7 +106,9 @@ func (p *Presence) depart(c *count) flight {
 func (p *Presence) write(ctx context.Context, flights []flight) bool {
 	counts := make([]eventlog.Count, len(flights))
 	for i, f := range flights {
-		counts[i] = eventlog.Count{Session: f.count.session, Clients: f.clients, Client: f.one, Dead: f.count.dead, Swapped: f.swapped, Number: f.number}
+		counts[i] = eventlog.Count{
+			Session: f.count.session, Clients: f.clients, Client: f.one, Left: f.left, Dead: f.count.dead, Swapped: f.swapped, Number: f.number,
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	results := p.store.Announce(ctx, p.edge, counts)
