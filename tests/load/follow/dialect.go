@@ -37,9 +37,9 @@ type Dialect interface {
 	Request(host, session, after string) []byte
 	// Accepts says whether an HTTP status begins the stream.
 	Accepts(status int) bool
-	// Next reads one piece.
-	Next(b []byte) (Piece, error)
-	// Chained says whether commits carry prev and position.
+	// Next reads one piece of a session's stream.
+	Next(session string, b []byte) (Piece, error)
+	// Chained says whether commits carry prev and position, so that a client can come back and resume.
 	Chained() bool
 }
 
@@ -60,12 +60,17 @@ func (Native) Request(host, session, after string) []byte {
 	if after != "" {
 		after = "&after=" + after
 	}
-	return fmt.Appendf(nil, "GET /ws?session_id=%s%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", session, after, host)
+	return upgrade(host, "/ws?session_id="+session+after)
+}
+
+// upgrade asks for a WebSocket.
+func upgrade(host, target string) []byte {
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", target, host)
 }
 
 // Next implements Dialect.
-func (Native) Next(b []byte) (Piece, error) {
+func (Native) Next(_ string, b []byte) (Piece, error) {
 	op, payload, size, err := message(b)
 	if err != nil || size == 0 {
 		return Piece{}, err
@@ -135,10 +140,15 @@ func message(b []byte) (op byte, payload []byte, size int, err error) {
 	return b[0] & 0x0F, b[head:size], size, nil
 }
 
-// masked is a client's frame of at most 125 bytes; its key is zero, so that the payload stays as it is.
+// masked is a client's frame of at most 65,535 bytes; its key is zero, so that the payload stays as it is.
 func masked(op byte, payload []byte) []byte {
-	b := append(make([]byte, 0, 6+len(payload)), 0x80|op, 0x80|byte(len(payload)), 0, 0, 0, 0)
-	return append(b, payload...)
+	b := append(make([]byte, 0, 8+len(payload)), 0x80|op)
+	if len(payload) < 126 {
+		b = append(b, 0x80|byte(len(payload)))
+	} else {
+		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(len(payload)))
+	}
+	return append(append(b, 0, 0, 0, 0), payload...)
 }
 
 // EventStream is the stream of server-sent events of api.md, part 9.
@@ -162,7 +172,7 @@ func (EventStream) Request(host, session, after string) []byte {
 }
 
 // Next implements Dialect.
-func (EventStream) Next(b []byte) (Piece, error) {
+func (EventStream) Next(_ string, b []byte) (Piece, error) {
 	end := bytes.Index(b, []byte("\n\n"))
 	if end < 0 {
 		return Piece{}, nil
@@ -199,7 +209,9 @@ func Head(b []byte) (size, status int, err error) {
 }
 
 // Dialects are those that Speak knows.
-func Dialects() []Dialect { return []Dialect{Native{}, EventStream{}} }
+func Dialects() []Dialect {
+	return []Dialect{Native{}, EventStream{}, SocketIO{}, SocketIO{Shipped: true}, Polling{}}
+}
 
 // Speak returns the dialect of a name; nil for no name.
 func Speak(name string) (Dialect, error) {

@@ -30,6 +30,10 @@ type Room struct {
 	Session string
 	Dialect Dialect
 
+	// Head is the version from which clients that are told no position go on: the session's, as they come. 0 takes the
+	// first commit that they see.
+	Head uint64
+
 	epoch string
 	ring  []commit
 }
@@ -69,6 +73,7 @@ type Follower struct {
 	digest  uint64
 	piece   int // pieces of version+1 that were seen
 	joined  bool
+	fresh   bool // joined without a position, and has seen no commit since
 }
 
 // Version is the newest version that was seen whole.
@@ -80,9 +85,9 @@ func (f *Follower) Joined() bool { return f.joined }
 // Away notes that the connection was lost: the next one resumes. What was seen of an unfinished version is forgotten.
 func (f *Follower) Away() { f.joined, f.piece = false, 0 }
 
-// Position is what the client comes back with; empty if it has nothing yet.
+// Position is what the client comes back with; empty if it has nothing yet, or cannot resume.
 func (f *Follower) Position(r *Room) string {
-	if f.version == 0 {
+	if f.version == 0 || !r.Dialect.Chained() {
 		return ""
 	}
 	return fmt.Sprintf("%s.%d.%016x", r.epoch, f.version, f.digest)
@@ -97,7 +102,7 @@ func (f *Follower) Take(r *Room, b []byte, to Sink) (int, error) {
 			used += n
 			continue
 		}
-		p, err := r.Dialect.Next(b[used:])
+		p, err := r.Dialect.Next(r.Session, b[used:])
 		if err != nil {
 			return used, fmt.Errorf("%w: %w", ErrGarble, err)
 		}
@@ -129,7 +134,7 @@ func (f *Follower) again(r *Room, b []byte, to Sink) int {
 }
 
 func (f *Follower) advance(c *commit, to Sink) {
-	f.version, f.digest, f.piece = c.version, c.digest, 0
+	f.version, f.digest, f.piece, f.fresh = c.version, c.digest, 0, false
 	to.Commit(c.version, c.due)
 }
 
@@ -152,6 +157,11 @@ func (f *Follower) piecewise(r *Room, p Piece, raw []byte, to Sink) error {
 
 // begin notes where the stream starts.
 func (f *Follower) begin(r *Room, text []byte, to Sink) error {
+	if !r.Dialect.Chained() {
+		f.version, f.piece, f.joined, f.fresh = r.Head, 0, true, true
+		to.Joined(false)
+		return nil
+	}
 	resumed := bytes.Contains(text, []byte(`"resumed":true`))
 	at, err := positionOf(text)
 	if err != nil {
@@ -174,9 +184,17 @@ func (f *Follower) begin(r *Room, text []byte, to Sink) error {
 // first reads a piece of a commit and makes it the reference for others.
 func (f *Follower) first(r *Room, p Piece, raw []byte, to Sink) error {
 	at, prev, err := header(p.Text)
+	if f.fresh && f.version == 0 && err == nil {
+		f.version = at.version - 1
+		if f.again(r, raw, to) > 0 {
+			return nil
+		}
+	}
 	switch {
 	case err != nil:
 		return err
+	case f.fresh && at.version <= f.version: // it was in the graph that the client has
+		return nil
 	case !f.joined || at.version != f.version+1:
 		return fmt.Errorf("%w: %d after %d", ErrGap, at.version, f.version)
 	case prev != f.digest && r.Dialect.Chained():

@@ -98,6 +98,18 @@ func (m Metrics) Read(ctx context.Context) (Usage, error) {
 	}, nil
 }
 
+// Inside is what a Go program says of itself.
+type Inside struct {
+	Goroutines float64
+	Heap       float64 // bytes in use by the heap's spans
+}
+
+// ReadInside reads it from a program's metrics.
+func ReadInside(ctx context.Context, url string) (Inside, error) {
+	values, err := Scrape(ctx, url)
+	return Inside{values["go_goroutines"], values["go_memstats_heap_inuse_bytes"]}, err
+}
+
 // Scrape reads metrics. Values of one name with different labels are summed up.
 func Scrape(ctx context.Context, url string) (map[string]float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

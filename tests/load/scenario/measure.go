@@ -55,6 +55,7 @@ type span struct {
 	took       time.Duration
 	deliveries float64
 	bytes      float64
+	reads      float64       // of our sockets; of polling clients, the answers
 	edges      time.Duration // CPU of all edges, or of the standalone
 	others     map[string]time.Duration
 	us         time.Duration
@@ -68,6 +69,7 @@ func (b *Bench) between(from, to reading) span {
 	s := span{
 		took: to.at.Sub(from.at), us: to.us.CPU - from.us.CPU, calls: to.calls.Since(from.calls), others: map[string]time.Duration{},
 		deliveries: float64(to.counts.Deliveries - from.counts.Deliveries), bytes: float64(to.counts.Bytes - from.counts.Bytes),
+		reads: float64(to.counts.Pieces - from.counts.Pieces),
 	}
 	for i, server := range b.System.Servers {
 		cpu := to.servers[i].CPU - from.servers[i].CPU

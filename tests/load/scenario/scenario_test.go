@@ -19,6 +19,7 @@ import (
 	"github.com/talus-tally/talus/tests/harness"
 	"github.com/talus-tally/talus/tests/load/follow"
 	"github.com/talus-tally/talus/tests/load/meter"
+	"github.com/talus-tally/talus/tests/load/report"
 	"github.com/talus-tally/talus/tests/load/scenario"
 	"github.com/talus-tally/talus/tests/load/system"
 )
@@ -45,8 +46,11 @@ func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
 	t.Parallel()
 	for _, d := range follow.Dialects() {
 		for _, s := range scenario.All() {
-			if s.Name == "kill" {
-				continue // it needs processes
+			if s.Name == "kill" || s.Name == "polling" {
+				continue // they need processes
+			}
+			if (s.Name == "commands" || s.Name == "growth") && d.Name() != "native" {
+				continue // it is not about how clients are connected
 			}
 			t.Run(d.Name()+"/"+s.Name, func(t *testing.T) {
 				t.Parallel()
@@ -65,27 +69,48 @@ func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
 	}
 }
 
-func TestAllComeBackToEdgesThatWereKilled(t *testing.T) {
-	t.Parallel()
+// onProcesses runs a scenario on a command service, edges and a Redis that are processes of their own.
+func onProcesses(t *testing.T, edges int, name string, p scenario.Params) *report.Result {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		redistest.Missing(t, "this test needs a redis-server on PATH")
 	}
-	sys, err := system.Start(t.Context(), system.Shape{Edges: 2, Warn: func(text string) { t.Log(text) }})
+	sys, err := system.Start(t.Context(), system.Shape{Edges: edges, Warn: func(text string) { t.Log(text) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sys.Close()
-	kill := scenario.All()[slices.IndexFunc(scenario.All(), func(s scenario.Scenario) bool { return s.Name == "kill" })]
-
-	result, err := kill.Run(t.Context(), scenario.Params{Clients: 50, Rooms: 5}, sys, t.Logf)
+	t.Cleanup(sys.Close)
+	s := scenario.All()[slices.IndexFunc(scenario.All(), func(s scenario.Scenario) bool { return s.Name == name })]
+	result, err := s.Run(t.Context(), p, sys, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
-
 	var table bytes.Buffer
 	result.Table(&table)
 	if t.Logf("%s", table.Bytes()); len(result.Broken) > 0 || len(result.Rows) == 0 {
 		t.Error("broken")
+	}
+	return result
+}
+
+func TestAllComeBackToEdgesThatWereKilled(t *testing.T) {
+	t.Parallel()
+	onProcesses(t, 2, "kill", scenario.Params{Clients: 50, Rooms: 5})
+}
+
+func TestPollersThatLeaveLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	result := onProcesses(t, 1, "polling", scenario.Params{Clients: 50, For: time.Second})
+	goroutines := map[string]float64{}
+	for _, row := range result.Rows {
+		for _, f := range row.Figures {
+			if f.Name == "goroutines" {
+				goroutines[row.Label] = f.Value
+			}
+		}
+	}
+	if with, before := goroutines["when they had all"], goroutines["before they came"]; before == 0 || with < before+50 {
+		t.Errorf("%g goroutines before, %g with 50 pending polls: they were not counted", before, with)
 	}
 }
 

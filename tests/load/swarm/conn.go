@@ -30,6 +30,7 @@ type conn struct {
 	room     *follow.Room
 	follower follow.Follower
 	rest     []byte // the beginning of a piece whose end has not arrived
+	poll     *poll  // of a connection whose stream comes in answers to requests
 	target   netip.AddrPort
 	began    int64 // when it was dialed
 	id       int32
@@ -44,6 +45,9 @@ type conn struct {
 // dial begins a connection.
 func (w *worker) dial(c *conn) {
 	c.opening, c.away, c.wrong, c.rest = true, false, false, nil
+	if _, ok := c.room.Dialect.(follow.Exchange); ok {
+		c.poll = &poll{}
+	}
 	c.began = time.Now().UnixNano()
 	fd, err := w.socket(c)
 	if err != nil {
@@ -171,7 +175,18 @@ func (c *conn) Commit(_ uint64, due int64) {
 }
 
 // Answer implements follow.Sink.
-func (c *conn) Answer(b []byte) { c.send(b) }
+func (c *conn) Answer(b []byte) {
+	if c.poll != nil {
+		c.poll.keep(b)
+		return
+	}
+	c.send(b)
+}
 
 // Farewell implements follow.Sink.
-func (c *conn) Farewell(code int) { c.worker.farewell(code) }
+func (c *conn) Farewell(code int) {
+	c.worker.farewell(code)
+	if c.poll != nil {
+		c.poll.ends = true
+	}
+}

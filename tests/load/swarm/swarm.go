@@ -157,6 +157,17 @@ func (s *Swarm) Drop() []Seat {
 	return seats
 }
 
+// Tell says at which version clients go on that come from now on and are told no position.
+func (s *Swarm) Tell(heads map[string]uint64) {
+	for _, w := range s.workers {
+		w.mu.Lock()
+		for _, r := range w.rooms {
+			r.Head = heads[r.Session]
+		}
+		w.mu.Unlock()
+	}
+}
+
 // Lost returns the seats of the connections that the server has ended, for Open.
 func (s *Swarm) Lost() []Seat {
 	var seats []Seat

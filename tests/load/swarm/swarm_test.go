@@ -75,6 +75,9 @@ func TestEveryConnectionOfASwarmSeesEveryCommit(t *testing.T) {
 func TestASwarmThatWasCutOffGoesOnFromWhereItWas(t *testing.T) {
 	t.Parallel()
 	for _, d := range follow.Dialects() {
+		if !d.Chained() {
+			continue
+		}
 		t.Run(d.Name(), func(t *testing.T) {
 			t.Parallel()
 			sys := harness.Start(t, harness.Shape{Commands: 1, Edges: 1})
@@ -97,20 +100,109 @@ func TestASwarmThatWasCutOffGoesOnFromWhereItWas(t *testing.T) {
 	}
 }
 
+func TestASwarmThatIsToldNoPositionComesBackAtTheHead(t *testing.T) {
+	t.Parallel()
+	for _, d := range follow.Dialects() {
+		if d.Chained() {
+			continue
+		}
+		t.Run(d.Name(), func(t *testing.T) {
+			t.Parallel()
+			sys := harness.Start(t, harness.Shape{Commands: 1, Edges: 1})
+			plan := sys.NewPlan()
+			ann := sys.Joins("ann", plan, sys.Edge(0))
+			s := gather(t, swarm.Config{}, addr(sys.Edge(0).URL), d, plan.ID, 20)
+			await(t, s, plan.ID, ann.Creates("house", "plan").Version)
+
+			seats := s.Drop()
+			missed := ann.Creates("roof", "house").Version
+			s.Tell(map[string]uint64{plan.ID: missed})
+			if err := s.Open(t.Context(), seats); err != nil {
+				t.Fatal(err)
+			}
+			await(t, s, plan.ID, ann.Creates("door", "house").Version)
+
+			if c := s.Counts(); c.Joined != 40 || c.Resumed != 0 || c.Deliveries != 40 || c.Wrong != 0 {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}
+
+func TestASwarmThatComesTooLateFindsThatItMissedSomething(t *testing.T) {
+	t.Parallel()
+	for _, d := range follow.Dialects() {
+		if d.Chained() {
+			continue
+		}
+		t.Run(d.Name(), func(t *testing.T) {
+			t.Parallel()
+			sys := harness.Start(t, harness.Shape{Commands: 1, Edges: 1})
+			plan := sys.NewPlan()
+			ann := sys.Joins("ann", plan, sys.Edge(0))
+			s := gather(t, swarm.Config{}, addr(sys.Edge(0).URL), d, plan.ID, 3)
+			house := ann.Creates("house", "plan").Version
+			await(t, s, plan.ID, house)
+
+			seats := s.Drop()
+			ann.Creates("roof", "house") // nobody told them
+			s.Tell(map[string]uint64{plan.ID: house})
+			if err := s.Open(t.Context(), seats); err != nil {
+				t.Fatal(err)
+			}
+			ann.Creates("door", "house")
+
+			harness.Eventually(t, "all see the hole", func() bool { return s.Counts().Wrong == 3 })
+		})
+	}
+}
+
+func TestNothingIsLeftOfASwarmThatSaidGoodBye(t *testing.T) {
+	t.Parallel()
+	for _, d := range follow.Dialects() {
+		t.Run(d.Name(), func(t *testing.T) {
+			t.Parallel()
+			sys := harness.Start(t, harness.Shape{Commands: 1, Edges: 1})
+			plan := sys.NewPlan()
+			ann := sys.Joins("ann", plan, sys.Edge(0))
+			s := gather(t, swarm.Config{Workers: 2}, addr(sys.Edge(0).URL), d, plan.ID, 30)
+			ann.Counts(31)
+
+			if err := s.Leave(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+
+			ann.Counts(1)
+			if c := s.Counts(); c.Open != 0 || c.Wrong+c.Lost != 0 || len(s.Lost()) != 0 {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}
+
 func TestConnectionsThatTheServerEndsAreCountedAndCanComeBack(t *testing.T) {
 	t.Parallel()
-	sys := harness.Start(t, harness.Shape{Commands: 1, Edges: 1, Settings: map[string]string{"TALUS_DRAIN": "1s"}})
-	plan := sys.NewPlan()
-	s := gather(t, swarm.Config{}, addr(sys.Edge(0).URL), follow.Native{}, plan.ID, 5)
+	for _, d := range follow.Dialects() {
+		t.Run(d.Name(), func(t *testing.T) {
+			t.Parallel()
+			sys := harness.Start(t, harness.Shape{Commands: 1, Edges: 1, Settings: map[string]string{"TALUS_DRAIN": "1s"}})
+			plan := sys.NewPlan()
+			s := gather(t, swarm.Config{}, addr(sys.Edge(0).URL), d, plan.ID, 5)
 
-	sys.Edge(0).Stop()
+			sys.Edge(0).Stop()
 
-	harness.Eventually(t, "all are sent away", func() bool { return s.Counts().Lost == 5 })
-	if c := s.Counts(); c.Farewells["1012"] != 5 || c.Wrong != 0 {
-		t.Errorf("%+v", c)
-	}
-	if seats := s.Lost(); len(seats) != 5 {
-		t.Errorf("%d seats", len(seats))
+			harness.Eventually(t, "all are sent away", func() bool { return s.Counts().Lost == 5 })
+			said := 0
+			for _, n := range s.Counts().Farewells {
+				said += n
+			}
+			if c := s.Counts(); said != 5 || c.Wrong != 0 {
+				t.Errorf("%+v", c)
+			}
+			if seats := s.Lost(); len(seats) != 5 {
+				t.Errorf("%d seats", len(seats))
+			}
+		})
 	}
 }
 

@@ -40,7 +40,8 @@ type worker struct {
 	joins     *hdrhistogram.Histogram
 
 	buf []byte
-	now int64 // when the bytes that are being taken were read
+	out []byte // the request that is being written
+	now int64  // when the bytes that are being taken were read
 }
 
 type roomKey struct {
@@ -165,6 +166,10 @@ func (w *worker) read(c *conn, ends bool) {
 
 // take feeds bytes to a connection's follower and keeps what is not complete.
 func (w *worker) take(c *conn, b []byte) {
+	if c.poll != nil {
+		w.exchange(c, b)
+		return
+	}
 	if c.state == asking {
 		size, status, err := follow.Head(b)
 		if err == nil && size > 0 && !c.room.Dialect.Accepts(status) {
@@ -186,7 +191,12 @@ func (w *worker) take(c *conn, b []byte) {
 		w.broken(c, err)
 		return
 	}
-	switch rest := b[n:]; {
+	w.keep(c, b[n:])
+}
+
+// keep keeps what is not complete.
+func (w *worker) keep(c *conn, rest []byte) {
+	switch {
 	case len(rest) > readBytes/2:
 		w.broken(c, fmt.Errorf("%w: a piece of more than %d bytes", follow.ErrGarble, readBytes/2))
 	case len(rest) > 0:
