@@ -30,6 +30,8 @@ type Config struct {
 	Workers   int               // commands that are carried out at a time, default 64
 	Waiting   int               // commands that wait for a worker, default 1,024
 	PerLane   int               // the same of one connection, default 32
+	Bytes     int               // of commands that wait or are carried out, default 64 MiB
+	LaneBytes int               // the same of one connection, default 8 MiB
 
 	// Problem is the body of a refusal (api.md, part 1).
 	Problem func(code wire.Code, message string) []byte
@@ -40,6 +42,8 @@ func (c Config) withDefaults() Config {
 	c.Workers = cmp.Or(c.Workers, 64)
 	c.Waiting = cmp.Or(c.Waiting, 1024)
 	c.PerLane = cmp.Or(c.PerLane, 32)
+	c.Bytes = cmp.Or(c.Bytes, 64<<20)
+	c.LaneBytes = cmp.Or(c.LaneBytes, 8<<20)
 	if c.Transport == nil {
 		c.Transport = network(c.Workers)
 	}
@@ -67,6 +71,7 @@ type Service struct {
 	mu      sync.Mutex
 	line    []*Lane // with commands that no worker is at
 	waiting int     // commands in all lanes
+	bytes   int     // of these, and of those that workers are at
 	workers int
 	closed  bool
 }
@@ -98,6 +103,7 @@ func (s *Service) Run(ctx context.Context) error {
 type Lane struct {
 	service *Service
 	queue   []task // guarded by the service's mu
+	bytes   int    // of the commands in the queue and the one that a worker is at; likewise
 	served  bool   // a worker is at it, or it stands in line; likewise
 }
 
@@ -120,17 +126,20 @@ func (l *Lane) Do(r Request, answer func(Answer)) {
 
 func (l *Lane) push(t task) (Answer, bool) {
 	s := l.service
+	size := t.request.size()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return s.refuse(wire.Unavailable, "this instance is stopping"), false
-	case len(l.queue) >= s.cfg.PerLane:
+	case len(l.queue) >= s.cfg.PerLane || l.bytes+size > s.cfg.LaneBytes:
 		return s.refuse(wire.RateLimited, "too many commands of this connection are waiting"), false
-	case s.waiting >= s.cfg.Waiting:
+	case s.waiting >= s.cfg.Waiting || s.bytes+size > s.cfg.Bytes:
 		return s.refuse(wire.Unavailable, "too many commands are waiting"), false
 	}
 	s.waiting++
+	s.bytes += size
+	l.bytes += size
 	if l.queue = append(l.queue, t); l.served {
 		return Answer{}, true
 	}
@@ -150,7 +159,7 @@ func (s *Service) serve() {
 		a := s.call(t.request)
 		s.metrics.answered(a, time.Since(began))
 		t.answer(a)
-		s.back(l)
+		s.back(l, t.request.size())
 	}
 }
 
@@ -173,10 +182,12 @@ func (s *Service) take() (*Lane, task, bool) {
 	return l, t, true
 }
 
-// back puts a lane at the end of the line, if it has more.
-func (s *Service) back(l *Lane) {
+// back puts a lane, of which a command of that size is done, at the end of the line, if it has more.
+func (s *Service) back(l *Lane, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.bytes -= size
+	l.bytes -= size
 	if len(l.queue) > 0 {
 		s.line = append(s.line, l)
 		return

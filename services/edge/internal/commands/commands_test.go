@@ -129,6 +129,44 @@ func TestTooManyCommandsAreRefusedAndTheOthersCarriedOut(t *testing.T) {
 	}
 }
 
+func TestCommandsThatWaitAreBoundedInBytesToo(t *testing.T) {
+	t.Parallel()
+	gate, begun := make(chan struct{}), make(chan struct{}, 10)
+	s, _ := start(t, commands.Config{Workers: 1, Bytes: 100, LaneBytes: 80}, func(w http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		<-gate
+		echo(w, r)
+	})
+	of := func(size int) commands.Request {
+		r, err := commands.Parse([]byte(`{"data":"` + strings.Repeat("x", size-len(`{"data":""}`)) + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	a, b := s.Lane(), s.Lane()
+	first := do(a, of(40))
+	<-begun // what is carried out counts, too
+
+	taken := []chan commands.Answer{first, do(a, of(40)), do(b, of(20))}
+	ofLane, ofAll := <-do(a, of(20)), <-do(b, of(20))
+	close(gate)
+
+	if ofLane.Status != http.StatusTooManyRequests || ofAll.Status != http.StatusServiceUnavailable {
+		t.Errorf("refused with %d and %d", ofLane.Status, ofAll.Status)
+	}
+	for i, answer := range taken {
+		if got := <-answer; got.Status != http.StatusOK {
+			t.Errorf("command %d: %+v", i+1, got)
+		}
+	}
+	for range 3 { // and there is room again
+		if got := <-do(a, of(80)); got.Status != http.StatusOK {
+			t.Errorf("afterwards: %+v", got)
+		}
+	}
+}
+
 func TestWithoutTheServiceCommandsAreRefusedSoThatTheyCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]struct {
@@ -186,9 +224,34 @@ func TestAStopAnswersEveryCommandOnceAndLeavesNoWorker(t *testing.T) {
 
 func TestWhatIsNoCommandIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "null", "[]", "5", `"x"`, "{", `{"return":"everything"}`, `{"actor":1}`, `{"if_match":{}}`} {
+	for _, text := range []string{"", "null", "[]", "5", `"x"`, "{", `{"return":"everything"}`, `{"actor":1}`, `{"if_match":{}}`,
+		`{"actor":"a\nb"}`, `{"actor":"a\u0000"}`, `{"actor":"\u007f"}`, `{"actor":"a\tb"}`, `{"if_match":"x\r\nX-Actor: root"}`,
+		`{"actor":"` + strings.Repeat("a", 3000) + `"}`,
+	} {
 		if _, err := commands.Parse([]byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestTheNamesOfMembersAreCaseExact(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, commands.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s|%s|%s|%s", body, r.Header.Get("X-Actor"), r.Header.Get("If-Match"), r.Header.Get("Prefer"))
+	})
+	for text, want := range map[string]string{
+		`{"Session_ID":"s","DATA":1,"Command_Type":"t","ACTOR":"ann","If_Match":"m","Return":"graph"}`:                           `{}|||return=minimal`,
+		`{"data":1,"Data":2,"session_id":"s","command_type":"t","command_id":"c","actor":"ann","if_match":"m","return":"graph"}`: `{"session_id":"s","command_type":"t","command_id":"c","data":1}|ann|m|`,
+		`{"actor":null,"ACTOR":3,"data":null}`: `{"data":null}|||return=minimal`,
+	} {
+		request, err := commands.Parse([]byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got := <-do(s.Lane(), request); string(got.Body) != want {
+			t.Errorf("%s: sent %s, want %s", text, got.Body, want)
 		}
 	}
 }

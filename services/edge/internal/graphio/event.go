@@ -70,11 +70,9 @@ func (c *client) leave(e socketio.Event) {
 func (c *client) named(e socketio.Event) (uuid.UUID, bool) {
 	var text string
 	if len(e.Args) > 0 {
-		var object struct {
-			Session json.RawMessage `json:"session_id"`
-		}
+		var object map[string]json.RawMessage // a struct would take a member whose name differs in case
 		if text = textOf(e.Args[0]); text == "" && json.Unmarshal(e.Args[0], &object) == nil {
-			text = textOf(object.Session)
+			text = textOf(object["session_id"])
 		}
 	}
 	if text == "" {

@@ -52,6 +52,8 @@ func TestBadRequestsGetAnErrorAndKeepTheConnection(t *testing.T) {
 		{`{"type":"dance","id":"1"}`, `"1"`},
 		{`{"type":7,"id":"1"}`, `"1"`},
 		{`{"type":"join","id":"1"}`, `"1"`},
+		{`{"type":"join","id":"1","SESSION_ID":"018f3c5e-0000-7000-8000-000000000000"}`, `"1"`}, // members are case-exact
+		{`{"Type":"ping","id":"1"}`, `"1"`},
 		{`{"type":"join","id":"1","session_id":5}`, `"1"`},
 		{`{"type":"join","id":"1","session_id":"` + plan.id.String() + `","after":"1.2.3"}`, `"1"`},
 		{`{"type":"join","id":"1","session_id":"` + plan.id.String() + `","after":"soon"}`, `"1"`},

@@ -25,38 +25,31 @@ type request struct {
 // parseRequest reads a message. The id is a copy; with an error only it and
 // hopeless count.
 func parseRequest(payload []byte) (request, *problem) {
-	var in struct {
-		Type    json.RawMessage `json:"type"`
-		ID      json.RawMessage `json:"id"`
-		Session json.RawMessage `json:"session_id"`
-		After   json.RawMessage `json:"after"`
-		Epoch   json.RawMessage `json:"epoch"`
-	}
-	if text := bytes.TrimLeft(payload, " \t\r\n"); len(text) == 0 || text[0] != '{' || json.Unmarshal(payload, &in) != nil {
+	var in map[string]json.RawMessage // a struct would take members whose names differ in case
+	if json.Unmarshal(payload, &in) != nil || in == nil {
 		return request{hopeless: true}, &problem{wire.InvalidRequest, "the message is not a JSON object"}
 	}
 	var req request
 	var ok bool
-	if req.id, ok = parseID(in.ID); !ok {
+	if req.id, ok = parseID(in["id"]); !ok {
 		return req, &problem{wire.InvalidRequest, "id must be a short text or a number"}
 	}
 	var after, epoch string
 	for _, field := range []struct {
 		name   string
-		raw    json.RawMessage
 		value  *string
 		number bool
 	}{
-		{"type", in.Type, &req.kind, false},
-		{"session_id", in.Session, &req.session, false},
-		{"after", in.After, &after, true},
-		{"epoch", in.Epoch, &epoch, false},
+		{"type", &req.kind, false},
+		{"session_id", &req.session, false},
+		{"after", &after, true},
+		{"epoch", &epoch, false},
 	} {
-		if !parseText(field.raw, field.value, field.number) {
+		if !parseText(in[field.name], field.value, field.number) {
 			return req, &problem{wire.InvalidRequest, field.name + " has the wrong type"}
 		}
 	}
-	if isNull(in.After) {
+	if isNull(in["after"]) {
 		return req, nil
 	}
 	var p *problem
