@@ -17,8 +17,6 @@ var (
 	ErrViolation = errors.New("engineio: the peer broke the protocol")
 	// ErrLeft: the peer closed the session.
 	ErrLeft = errors.New("engineio: the peer closed the session")
-	// ErrUnused: the session was not put to use in time; see Session.Expect.
-	ErrUnused = errors.New("engineio: the session was not used")
 )
 
 // Session is one client. All methods may be called by any goroutine at any time, and never block.
@@ -36,7 +34,7 @@ type Session struct {
 	mu        sync.Mutex
 	pong      time.Duration // when the last pong came, or the session began
 	pinged    bool          // a ping is unanswered
-	expires   time.Duration // when the session ends if it is not put to use; 0: never
+	alarms    []*Alarm      // few, if any
 	rejected  bool          // the peer broke the protocol
 	websocket bool          // the transport; it changes once at most, and never back
 	gone      bool          // no request finds it any more
@@ -103,35 +101,23 @@ func (s *Session) Reject() {
 	s.Close()
 }
 
-// Expect ends the session unless it is called again within that time. 0 waits for ever.
-func (s *Session) Expect(within time.Duration) {
-	var expires time.Duration
-	if within > 0 {
-		expires = s.server.now() + within
-	}
-	s.mu.Lock()
-	s.expires = expires
-	s.mu.Unlock()
-}
-
-// Visit implements socket.Keeper: it is the heartbeat (part 1.6).
+// Visit implements socket.Keeper: it is the heartbeat (part 1.6), and the clock of the alarms.
 func (s *Session) Visit() {
 	cfg, now := s.server.cfg, s.server.now()
 	s.mu.Lock()
 	late := s.late(now)
-	unused := s.expires != 0 && now >= s.expires
 	due := !s.pinged && now >= s.pong+cfg.PingInterval-cfg.PingInterval/10
 	if due {
 		s.pinged = true // before the ping is written: the pong may be quick
 	}
 	s.mu.Unlock()
-	switch {
-	case late:
+	if late {
 		s.silent()
-	case unused:
-		s.Close()
-	case due:
-		_ = s.conn.Send(pingFrame)
+		return
+	}
+	s.ring(now)
+	if due {
+		_ = s.conn.Send(pingFrame) // over: nobody is to answer it
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 type connection struct {
 	server  *Server
 	session *engineio.Session
+	joining *engineio.Alarm // until it is connected to a namespace
 
 	mu      sync.Mutex
 	sockets []*Socket // few, so a list; one of each namespace
@@ -24,7 +25,9 @@ type connection struct {
 // partial is a packet whose attachments have not all come.
 type partial struct {
 	packet
-	got [][]byte
+	got   [][]byte
+	bytes int
+	late  *engineio.Alarm
 }
 
 func (c *connection) parser() parser {
@@ -47,7 +50,7 @@ func (c *connection) Message(payload []byte) {
 	case err != nil:
 		c.session.Reject()
 	case binary:
-		c.partial = &partial{packet: pk}
+		c.collect(pk)
 	default:
 		c.dispatch(pk, nil)
 		c.keep(pk.args)
@@ -74,16 +77,38 @@ func (c *connection) Binary(payload []byte) {
 		c.session.Reject()
 		return
 	}
-	c.partial.got = append(c.partial.got, bytes.Clone(payload))
-	if whole := c.partial; len(whole.got) == whole.attachments {
+	p := c.partial
+	if p.bytes += len(payload); p.bytes > c.server.cfg.MaxAttachmentBytes {
+		c.abandon()
+		c.session.Reject()
+		return
+	}
+	if p.got = append(p.got, bytes.Clone(payload)); len(p.got) == p.attachments {
+		c.abandon()
+		c.dispatch(p.packet, p.got)
+	}
+}
+
+// collect waits for the attachments of a packet, if its namespace takes so many.
+func (c *connection) collect(pk packet) {
+	if s := c.find(pk.namespace); s == nil || pk.attachments > s.takes {
+		c.session.Reject()
+		return
+	}
+	c.partial = &partial{packet: pk, late: c.session.After(c.server.cfg.AttachTimeout, c.session.Reject)}
+}
+
+// abandon waits no longer.
+func (c *connection) abandon() {
+	if c.partial != nil {
+		c.partial.late.Stop()
 		c.partial = nil
-		c.dispatch(whole.packet, whole.got)
 	}
 }
 
 // Closed implements engineio.Client.
 func (c *connection) Closed(err error) {
-	c.partial = nil
+	c.abandon()
 	c.mu.Lock()
 	sockets := c.sockets
 	c.sockets = nil
@@ -117,7 +142,7 @@ func (c *connection) connect(pk packet) {
 		_ = c.session.Send(message(head, []byte(`{"message":"Invalid namespace"}`)))
 		return
 	}
-	s := &Socket{connection: c, namespace: name, id: engineio.RandomID(), running: true}
+	s := &Socket{connection: c, namespace: name, id: engineio.RandomID(), takes: namespace.Attachments(), running: true}
 	c.mu.Lock()
 	c.sockets = append(c.sockets, s)
 	c.mu.Unlock()

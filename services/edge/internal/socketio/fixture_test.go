@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,6 +36,9 @@ func (r room) Connect(s *socketio.Socket, auth []byte) socketio.Client {
 	}
 	return guest{r, s}
 }
+
+// Attachments is as many as the server allows.
+func (room) Attachments() int { return math.MaxInt }
 
 type guest struct {
 	room

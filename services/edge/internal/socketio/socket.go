@@ -24,6 +24,7 @@ type Socket struct {
 	namespace  string
 
 	client Client // fixed before running is first false
+	takes  int    // attachments; fixed
 
 	mu      sync.Mutex
 	id      string
@@ -69,7 +70,7 @@ func (s *Socket) AcceptAs(id string, extra []byte) {
 	s.state, s.id = accepting, id
 	s.mu.Unlock()
 
-	s.connection.session.Expect(0)
+	s.connection.joining.Stop()
 	text, _ := json.Marshal(id) // a string always has a JSON form
 	payload := append(append([]byte(`{"sid":`), text...), extra...)
 	_ = s.connection.session.Send(message(s.head(typeConnect), append(payload, '}')))

@@ -34,11 +34,15 @@ var (
 
 // Config is what an operator, or the protocol above, may decide. Zero values stand for the defaults.
 type Config struct {
-	// ConnectTimeout is how long a session may last that is connected to no namespace. Default 45 s.
+	// ConnectTimeout is how long a session may last that has not been connected to a namespace. Default 45 s; negative: for ever.
 	ConnectTimeout time.Duration
 	// MaxAttachments is the largest number of binary attachments of a packet, either way. Default 10, which is what
 	// clients accept.
 	MaxAttachments int
+	// MaxAttachmentBytes is the largest size of a peer's packet's attachments together, and AttachTimeout how long they may
+	// take to come. Defaults 10,000,000 bytes, which is what the reference takes, and 30 s.
+	MaxAttachmentBytes int
+	AttachTimeout      time.Duration
 	// MaxDepth is how deep arrays and objects of a packet may be nested. Default 64.
 	MaxDepth int
 	// MaxArguments is how many elements the array of a packet may have, the name of the event among them. Default 1,000.
@@ -51,6 +55,8 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, 45*time.Second)
 	cfg.MaxAttachments = cmp.Or(cfg.MaxAttachments, 10)
+	cfg.MaxAttachmentBytes = cmp.Or(cfg.MaxAttachmentBytes, 10_000_000)
+	cfg.AttachTimeout = cmp.Or(cfg.AttachTimeout, 30*time.Second)
 	cfg.MaxDepth = cmp.Or(cfg.MaxDepth, 64)
 	cfg.MaxArguments = cmp.Or(cfg.MaxArguments, 1000)
 	cfg.MaxWaiting = cmp.Or(cfg.MaxWaiting, 256)
@@ -64,6 +70,9 @@ type Namespace interface {
 	// returns who receives the peer's packets, and must not block: it, or anybody later, answers with one call of
 	// Socket.Accept or Socket.Refuse. Until then packets of the peer wait.
 	Connect(s *Socket, auth []byte) Client
+	// Attachments is the largest number of attachments of a peer's packet, at most Config.MaxAttachments. Who sends more
+	// has broken the protocol.
+	Attachments() int
 }
 
 // Client receives what one peer sends to one namespace. Its methods are called one after the other, never concurrently,
@@ -98,6 +107,5 @@ func New(cfg Config, namespaces map[string]Namespace) *Server {
 
 // Open implements engineio.Handler.
 func (s *Server) Open(session *engineio.Session) engineio.Client {
-	session.Expect(s.cfg.ConnectTimeout)
-	return &connection{server: s, session: session}
+	return &connection{server: s, session: session, joining: session.After(s.cfg.ConnectTimeout, session.Close)}
 }
