@@ -48,6 +48,7 @@ type Config struct {
 	JoinRate    int           // TALUS_JOIN_RATE per second and connection, 16 more at once, else 4101; zero: no limit
 	MessageRate int           // TALUS_MESSAGE_RATE per second and connection, twice that at once, else 4101; zero: no limit
 	MaxMessage  int64         // TALUS_MAX_MESSAGE in bytes, default 64 KiB, else 1009
+	MaxPayload  int64         // TALUS_MAX_MESSAGE for Socket.IO, whose clients are told it, default 1,000,000, else 413 or 1009
 }
 
 func (c Config) withDefaults() Config {
@@ -58,6 +59,7 @@ func (c Config) withDefaults() Config {
 	c.Handshake = cmp.Or(c.Handshake, 10*time.Second)
 	c.Joins = cmp.Or(c.Joins, socket.MaxSlots)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<10)
+	c.MaxPayload = cmp.Or(c.MaxPayload, 1_000_000)
 	return c
 }
 
@@ -100,7 +102,11 @@ func readLimits(r *config.Reader, cfg *Config, def Config) {
 		"joins per second of one connection, 16 more at once; a client that passes it is closed with 4101; 0: no limit")
 	cfg.MessageRate = r.Int("TALUS_MESSAGE_RATE", 50, 0, 1_000_000,
 		"messages per second of one connection, twice that at once; a client that passes it is closed with 4101; 0: no limit")
-	cfg.MaxMessage = r.Bytes("TALUS_MAX_MESSAGE", def.MaxMessage, 1<<10, 16<<20, "size of a client's message; a larger one is closed with 1009")
+	message := func(def int64) int64 { // one setting, but each protocol has a default of its own
+		return r.Bytes("TALUS_MAX_MESSAGE", def, 1<<10, 16<<20,
+			"size of a client's message; a larger one is closed with 1009; Socket.IO clients are told it, and without it 1,000,000 bytes")
+	}
+	cfg.MaxMessage, cfg.MaxPayload = message(def.MaxMessage), message(def.MaxPayload)
 }
 
 // ConfigFrom reads the settings from an environment. The error names every variable that holds a bad value.

@@ -23,7 +23,7 @@ func TestTheDefaultsAreThoseOfTheManual(t *testing.T) {
 	}
 	want := edge.Config{
 		Addr: ":8081", RedisURL: "redis://127.0.0.1:6379/0", Commands: "http://127.0.0.1:8080", HeadCheck: time.Second, Drain: 10 * time.Second, Connections: 100_000, Handshake: 10 * time.Second,
-		JoinWithin: 30 * time.Second, Joins: 16, JoinRate: 10, MessageRate: 50, MaxMessage: 64 << 10,
+		JoinWithin: 30 * time.Second, Joins: 16, JoinRate: 10, MessageRate: 50, MaxMessage: 64 << 10, MaxPayload: 1_000_000,
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("%+v, want %+v", cfg, want)
@@ -45,7 +45,7 @@ func TestSettingsAreReadFromTheEnvironment(t *testing.T) {
 	want := edge.Config{
 		Addr: "127.0.0.1:0", RedisURL: "redis://redis:6379/1", Commands: "https://command", HeadCheck: time.Second, Drain: 3 * time.Second, DrainDelay: 2 * time.Second,
 		Origins: []string{"https://a.example", "https://b.example"}, Proxies: "10.0.0.0/8, ::1", Connections: 50, PerAddress: 7,
-		Handshake: 4 * time.Second, JoinWithin: 5 * time.Second, Joins: 4, JoinRate: 6, MessageRate: 0, MaxMessage: 2048,
+		Handshake: 4 * time.Second, JoinWithin: 5 * time.Second, Joins: 4, JoinRate: 6, MessageRate: 0, MaxMessage: 2048, MaxPayload: 2048,
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("%+v, want %+v", cfg, want)

@@ -148,7 +148,7 @@ func TestAConnectionThatAsksTooOftenIsSentAway(t *testing.T) {
 
 func TestOtherLimitsOfAConnection(t *testing.T) {
 	t.Parallel()
-	e, _ := serve(t, edge.Config{MaxMessage: 2048, JoinWithin: 500 * time.Millisecond, Joins: 1})
+	e, _ := serve(t, edge.Config{MaxMessage: 2048, JoinWithin: 3 * time.Second, Joins: 1})
 	first, second := creates(t, redistest.URL(t)), creates(t, redistest.URL(t))
 	loud, idle, greedy := dials(t, e), dials(t, e), first.dial(e, "")
 	read(t, greedy)
@@ -193,4 +193,51 @@ func dials(t *testing.T, e *edge.Edge) *websocket.Conn {
 		t.Fatalf("answer %v", res)
 	}
 	return conn
+}
+
+func TestASocketIOClientThatJoinsNoSessionInTimeIsSentAway(t *testing.T) {
+	t.Parallel()
+	e, _ := serve(t, edge.Config{JoinWithin: 3 * time.Second})
+	plan := creates(t, redistest.URL(t))
+	stays := connects(t, e, "")
+	stays.says(`42/graph,["join_session",` + plan.named("") + `]`)
+	stays.event("session-connected")
+	stays.event("joined")
+
+	silent, idle, leaver := meets(t, e, ""), connects(t, e, ""), connects(t, e, "")
+	leaver.says(`41/graph,`)
+	again := connects(t, e, "")
+
+	silent.hears("0{")
+	silent.isSentAway()
+	if told := idle.event("error"); told.Message != "no session was joined in time" {
+		t.Errorf("told %+v", told)
+	}
+	idle.isSentAway()
+	again.event("error")
+	again.isSentAway()
+	refused(t, e, "join_deadline", 2)
+	stays.says(`42/graph,["ping"]`)
+	stays.hears(`42/graph,["pong"]`)
+	leaver.says(`40/graph,`) // its first time is over with its first connection
+	leaver.connected()
+}
+
+func TestSocketIOClientsAreToldTheLimitThatHolds(t *testing.T) {
+	t.Parallel()
+	e, _ := serve(t, edge.Config{MaxPayload: 2048})
+	sid := polls(t, e)
+	loud := meets(t, e, "")
+
+	if open := loud.hears("0{"); !strings.Contains(open, `"maxPayload":2048}`) {
+		t.Errorf("told %s", open)
+	}
+	if status, body := request(t, e, http.MethodPost, "&sid="+sid, "4"+strings.Repeat("x", 2048)); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a body of 2,049 bytes: %d %s", status, body)
+	}
+	if status, body := request(t, e, http.MethodPost, "&sid="+sid, "6"+strings.Repeat("x", 2047)); status != http.StatusOK {
+		t.Errorf("a body of 2,048 bytes: %d %s", status, body)
+	}
+	_ = loud.conn.Write(t.Context(), websocket.MessageText, []byte("4"+strings.Repeat("x", 2048)))
+	endsWith(t, loud.conn, 1009)
 }

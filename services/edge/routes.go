@@ -63,8 +63,8 @@ func (e *Edge) crossOrigin(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// maxBody is the largest body of a request in bytes. Only Socket.IO's take one, and refuse themselves what is too large.
-const maxBody = maxPayload + 64<<10
+// beyond is by how much bodies may be too large, in bytes: only Socket.IO takes some, and refuses those itself.
+const beyond = 64 << 10
 
 // app is the application on the instance's own listener.
 func (e *Edge) app() *fiber.App {
@@ -72,7 +72,7 @@ func (e *Edge) app() *fiber.App {
 		AppName:               "talus edge",
 		DisableStartupMessage: true,
 		ReduceMemoryUsage:     true,
-		BodyLimit:             maxBody,
+		BodyLimit:             int(e.cfg.MaxPayload) + beyond,
 		ReadBufferSize:        8 << 10, // bounds the headers of a request
 		ReadTimeout:           e.cfg.Handshake,
 		IdleTimeout:           time.Minute,

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"crypto/sha256"
 
 	"github.com/talus-tally/talus/services/edge/internal/engineio"
@@ -9,20 +10,18 @@ import (
 	"github.com/talus-tally/talus/services/edge/internal/socketio"
 )
 
-// maxPayload is the largest message of a Socket.IO client in bytes, which every client is told.
-const maxPayload = 1_000_000
-
 // assembleSocketIO makes the namespace /graph and what is below it.
 func (e *Edge) assembleSocketIO() (err error) {
 	limits := e.door.requests(e.cfg)
 	e.graph = graphio.New(graphio.Config{
 		Hub: e.hub, Commands: e.commands, Key: e.key(), Problem: problemOf,
 		Sessions: limits.Sessions, Joins: limits.Joins, Refused: limits.Refused,
+		JoinWithin: e.cfg.JoinWithin,
 	}, e.registry, e.log)
-	packets := socketio.New(socketio.Config{ConnectTimeout: e.cfg.JoinWithin},
+	packets := socketio.New(socketio.Config{ConnectTimeout: cmp.Or(e.cfg.JoinWithin, -1)}, // 0: no limit
 		map[string]socketio.Namespace{graphevent.Namespace: e.graph})
 	e.polls, err = engineio.New(engineio.Config{
-		MaxPayload: maxPayload, Origins: e.door.origins, Credentials: true,
+		MaxPayload: int(e.cfg.MaxPayload), Origins: e.door.origins, Credentials: true,
 		NewID:   func() string { return e.relay.SessionID(engineio.RandomID()) },
 		Unknown: e.relay.Pass,
 	}, e.sockets, packets)

@@ -123,6 +123,7 @@ func TestRequestsThatCannotBeServedAreErrorsAndNotTheEnd(t *testing.T) {
 	for text, code := range map[string]string{
 		`42/graph,["join_session"]`:                                              "INVALID_REQUEST",
 		`42/graph,["join_session",{}]`:                                           "INVALID_REQUEST",
+		fmt.Sprintf(`42/graph,["join_session",{"Session_ID":"%s"}]`, plan.id):    "INVALID_REQUEST",
 		`42/graph,["leave_session",{"session_id":7}]`:                            "INVALID_REQUEST",
 		fmt.Sprintf(`42/graph,["join_session",{"session_id":"%s"}]`, uuid.New()): "INVALID_SESSION",
 		`42/graph,["join_session",{"session_id":"here"}]`:                        "INVALID_SESSION",
@@ -143,6 +144,8 @@ func TestRequestsThatCannotBeServedAreErrorsAndNotTheEnd(t *testing.T) {
 	ann.says(fmt.Sprintf(`42/graph,2["join_session",{"session_id":"%s"}]`, creates(t, redistest.URL(t)).id))
 	ann.event("error")
 	ann.hears(`43/graph,2[{"message":"too many sessions`)
+	ann.says(`42/graph,4["command",{"session_id":"` + plan.id.String() + `","command_type":"x","data":{},"actor":"a\nb"}]`)
+	ann.hears(`43/graph,4[{"error":{"code":"INVALID_REQUEST"`)
 	ann.says(`42/graph,3["whatever",1,2]`)
 	ann.hears(`43/graph,3[]`)
 }

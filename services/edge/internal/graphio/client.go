@@ -10,6 +10,7 @@ import (
 
 	"github.com/talus-tally/talus/pkg/wire"
 	"github.com/talus-tally/talus/services/edge/internal/commands"
+	"github.com/talus-tally/talus/services/edge/internal/engineio"
 	"github.com/talus-tally/talus/services/edge/internal/graphevent"
 	"github.com/talus-tally/talus/services/edge/internal/hub"
 	"github.com/talus-tally/talus/services/edge/internal/rate"
@@ -33,9 +34,11 @@ type client struct {
 	budget rate.Bucket    // of joins
 	lane   *commands.Lane // nil until the first command
 
-	mu   sync.Mutex
-	subs []*subscription
-	gone bool
+	mu      sync.Mutex
+	subs    []*subscription
+	gone    bool
+	joined  bool            // to some session, at some time
+	joining *engineio.Alarm // until then
 }
 
 // connect answers CONNECT: at once in the shipped dialect, when the session has been joined in the planned one, and when
@@ -91,13 +94,34 @@ func (c *client) resume(from graphevent.Offset) {
 	}
 }
 
-// accept answers CONNECT.
+// accept answers CONNECT. From now on the peer has its time to join a session.
 func (c *client) accept() {
+	c.mu.Lock()
+	if !c.joined && !c.gone {
+		c.joining = c.socket.Session().After(c.namespace.cfg.JoinWithin, c.joinless)
+	}
+	c.mu.Unlock()
 	var extra []byte
 	if c.recover {
 		extra = wire.AppendMember([]byte{','}, "pid", c.pid)
 	}
 	c.socket.AcceptAs(c.id.String(), extra)
+}
+
+// arrived notes that the peer has joined a session; once is enough.
+func (c *client) arrived() {
+	c.mu.Lock()
+	c.joined = true
+	joining := c.joining
+	c.mu.Unlock()
+	joining.Stop()
+}
+
+// joinless sends away a peer that has not joined a session in time.
+func (c *client) joinless() {
+	c.namespace.cfg.Refused("join_deadline")
+	c.complain(wire.InvalidRequest, "no session was joined in time", uuid.Nil)
+	c.sendAway()
 }
 
 // sendAway ends the transport: the peer comes back by itself, to another edge or to this one.
@@ -168,7 +192,9 @@ func (c *client) Disconnected(error) {
 	c.mu.Lock()
 	subs := c.subs
 	c.subs, c.gone = nil, true
+	joining := c.joining
 	c.mu.Unlock()
+	joining.Stop()
 	for _, s := range subs {
 		s.leave(nil)
 	}

@@ -17,6 +17,7 @@ package graphio
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,9 +43,10 @@ type Config struct {
 	Key      func() []byte // signs tokens; the same on all edges
 	Problem  func(code wire.Code, message string) []byte
 
-	Sessions int                 // joined by one peer at a time, at most socket.MaxSlots
-	Joins    rate.Limit          // of one peer; who passes it loses its transport
-	Refused  func(reason string) // called with "sessions", "join_rate" or "draining"; must not block; may be nil
+	Sessions   int                 // joined by one peer at a time, at most socket.MaxSlots
+	Joins      rate.Limit          // of one peer; who passes it loses its transport
+	JoinWithin time.Duration       // after CONNECT; who has not joined a session by then loses its transport; 0: no limit
+	Refused    func(reason string) // called with "sessions", "join_rate", "join_deadline" or "draining"; must not block; may be nil
 }
 
 // Namespace is a socketio.Namespace.
@@ -83,6 +85,9 @@ func (n *Namespace) Connect(s *socketio.Socket, text []byte) socketio.Client {
 	}
 	return c
 }
+
+// Attachments implements socketio.Namespace: no event here has any.
+func (n *Namespace) Attachments() int { return 0 }
 
 // newID is a UUIDv7; should the system have no randomness left, one without.
 func newID() uuid.UUID {

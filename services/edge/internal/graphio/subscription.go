@@ -102,6 +102,7 @@ func (s *subscription) enter(at hub.Start, from wire.Position) {
 		return
 	}
 	s.slot = slot
+	c.arrived()
 	if s.own != nil {
 		s.own()
 		s.own = nil
