@@ -1,8 +1,12 @@
 package edge_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -12,44 +16,107 @@ import (
 	"github.com/talus-tally/talus/services/edge"
 )
 
-func TestTwoHundredPollersLoseNothing(t *testing.T) {
-	t.Parallel()
-	const pollers, commits = 200, 60
+func TestAThousandPollersLoseNothingAndLeaveNothingBehind(t *testing.T) { // not parallel: it counts the goroutines of the process
+	pollers, commits := 1000, 40
+	if testing.Short() {
+		pollers = 200
+	}
 	e, _ := serve(t, edge.Config{})
 	plan := creates(t, redistest.URL(t))
+	before := runtime.NumGoroutine()
 	var joined, running sync.WaitGroup
 	joined.Add(pollers)
 	for i := range pollers {
-		sid := polls(t, e)
 		running.Go(func() {
-			if err := follow(t, e, sid, plan, commits, joined.Done); err != nil {
+			once := sync.OnceFunc(joined.Done)
+			defer once() // also if it could not
+			p, err := comes(e)
+			if err != nil {
+				t.Errorf("poller %d: %v", i, err)
+				return
+			}
+			defer p.conn.Close()
+			if err := p.follows(plan, commits, once); err != nil {
 				t.Errorf("poller %d: %v", i, err)
 			}
 		})
 	}
 	joined.Wait()
+	during := runtime.NumGoroutine()
 
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for range commits {
 		plan.commitsEvents(3)
 		<-tick.C
 	}
 	running.Wait()
+
+	if during < before+2*pollers {
+		t.Errorf("%d goroutines before, %d with %d pollers of ours and their polls", before, during, pollers)
+	}
+	left := func() int { return runtime.NumGoroutine() - before }
+	for deadline := time.Now().Add(time.Minute); left() > 0 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	}
+	if n := left(); n > 0 {
+		stacks := make([]byte, 64<<10)
+		t.Errorf("%d goroutines more than before\n%s", n, stacks[:runtime.Stack(stacks, true)])
+	}
 }
 
-// follow polls a session until its last commit has come, each event once and in order, and leaves.
-func follow(t *testing.T, e *edge.Edge, sid string, plan *session, commits int, joined func()) error {
-	once := sync.OnceFunc(joined)
-	defer once() // also if it could not
-	if status, body := request(t, e, http.MethodPost, "&sid="+sid, "40/graph,"+plan.named("")); status != http.StatusOK {
-		return fmt.Errorf("connect: %d %s", status, body)
+// poller is a Socket.IO client that polls over one connection, one request at a time.
+type poller struct {
+	conn    net.Conn
+	answers *bufio.Reader
+	sid     string
+}
+
+// comes begins a session over polling.
+func comes(e *edge.Edge) (*poller, error) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(e.URL(), "http://"))
+	if err != nil {
+		return nil, err
+	}
+	p := &poller{conn: conn, answers: bufio.NewReader(conn)}
+	open, err := p.asks(http.MethodGet, "")
+	if err != nil {
+		return nil, fmt.Errorf("handshake: %w", err)
+	}
+	_, sid, _ := strings.Cut(open, `"sid":"`)
+	sid, _, _ = strings.Cut(sid, `"`)
+	p.sid = "&sid=" + sid
+	return p, nil
+}
+
+// asks sends a request and returns the body of the answer.
+func (p *poller) asks(method, body string) (string, error) {
+	_, err := fmt.Fprintf(p.conn, "%s /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
+		method, p.sid, len(body), body)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.ReadResponse(p.answers, nil)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", answer.StatusCode, text)
+	}
+	return string(text), err
+}
+
+// follows polls a session until its last commit has come, each event once and in order, and says good-bye.
+func (p *poller) follows(plan *session, commits int, joined func()) error {
+	if _, err := p.asks(http.MethodPost, "40/graph,"+plan.named("")); err != nil {
+		return fmt.Errorf("connect: %w", err)
 	}
 	version, number := 1, 1
 	for version <= commits {
-		status, body := request(t, e, http.MethodGet, "&sid="+sid, "")
-		if status != http.StatusOK {
-			return fmt.Errorf("poll: %d %s", status, body)
+		body, err := p.asks(http.MethodGet, "")
+		if err != nil {
+			return fmt.Errorf("poll: %w", err)
 		}
 		packets := strings.Split(body, "\x1e")
 		if len(packets) > 16 {
@@ -58,10 +125,10 @@ func follow(t *testing.T, e *edge.Edge, sid string, plan *session, commits int, 
 		for _, packet := range packets {
 			switch {
 			case strings.HasPrefix(packet, "40/graph,"):
-				once()
+				joined()
 			case packet == "2":
-				if status, body := request(t, e, http.MethodPost, "&sid="+sid, "3"); status != http.StatusOK {
-					return fmt.Errorf("pong: %d %s", status, body)
+				if _, err := p.asks(http.MethodPost, "3"); err != nil {
+					return fmt.Errorf("pong: %w", err)
 				}
 			case strings.Contains(packet, "node-created"):
 				if want := fmt.Sprintf(`"version":%d,"n":%d}]`, version, number); !strings.HasSuffix(packet, want) {
@@ -73,8 +140,8 @@ func follow(t *testing.T, e *edge.Edge, sid string, plan *session, commits int, 
 			}
 		}
 	}
-	if status, body := request(t, e, http.MethodPost, "&sid="+sid, "1"); status != http.StatusOK {
-		return fmt.Errorf("leave: %d %s", status, body)
+	if _, err := p.asks(http.MethodPost, "1"); err != nil {
+		return fmt.Errorf("leave: %w", err)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ export const options = {
       timeUnit: "1s",
       startTime: "5s",
       duration: `${seconds - 5}s`,
-      preAllocatedVUs: 8,
+      preAllocatedVUs: 32,
       exec: "change",
     },
   },
