@@ -241,3 +241,25 @@ func TestSocketIOClientsAreToldTheLimitThatHolds(t *testing.T) {
 	_ = loud.conn.Write(t.Context(), websocket.MessageText, []byte("4"+strings.Repeat("x", 2048)))
 	endsWith(t, loud.conn, 1009)
 }
+
+func TestPagesOfForeignOriginsGetNoSessionOfSocketIO(t *testing.T) {
+	t.Parallel()
+	e, _ := serve(t, edge.Config{Origins: []string{"https://talus.example"}})
+	sid := polls(t, e)
+	asks := func(query string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL()+"/socket.io/?EIO=4&transport=polling"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://evil.example")
+		status, _ := do(t, req)
+		return status
+	}
+
+	if first, later := asks(""), asks("&sid="+sid); first != http.StatusForbidden || later != http.StatusForbidden {
+		t.Errorf("answered %d and %d", first, later)
+	}
+
+	refused(t, e, "origin", 2)
+}

@@ -8,11 +8,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/talus-tally/talus/pkg/telemetry"
 	"github.com/talus-tally/talus/pkg/wire"
-	"github.com/talus-tally/talus/services/edge/internal/socket"
 	"github.com/talus-tally/talus/services/edge/internal/sse"
 )
 
@@ -146,26 +144,4 @@ func code(status int) wire.Code {
 	default:
 		return wire.InternalError
 	}
-}
-
-// measure registers the counts that the sockets and the feed keep themselves.
-func (e *Edge) measure() {
-	counter := func(name, help string, value func(socket.Stats) uint64) {
-		e.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
-			func() float64 { return float64(value(e.sockets.Stats())) }))
-	}
-	e.registry.MustRegister(prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: "talus_connections", Help: "Open connections of clients."},
-		func() float64 { return float64(e.sockets.Stats().Connections) }))
-	e.registry.MustRegister(prometheus.NewCounterFunc(
-		prometheus.CounterOpts{Name: "talus_feed_reconnects_total", Help: "Losses of the connection to Redis that hears the channels."},
-		func() float64 { return float64(e.feed.Reconnects()) }))
-	counter("talus_connections_opened_total", "Requests that became connections of clients.", func(s socket.Stats) uint64 { return s.Opened })
-	counter("talus_messages_received_total", "Text messages of clients.", func(s socket.Stats) uint64 { return s.Messages })
-	counter("talus_pings_total", "Pings and beats sent on idle connections.", func(s socket.Stats) uint64 { return s.Pings })
-	counter("talus_refills_total", "Subscriptions that fell off their room's ring.", func(s socket.Stats) uint64 { return s.Refills })
-	counter("talus_slow_closes_total", "Clients closed because they did not keep up.", func(s socket.Stats) uint64 { return s.Slow })
-	counter("talus_silent_closes_total", "Clients closed because they did not answer.", func(s socket.Stats) uint64 { return s.Silent })
-	counter("talus_protocol_violations_total", "Clients closed because they broke RFC 6455.", func(s socket.Stats) uint64 { return s.Violations })
-	counter("talus_control_overflows_total", "Clients closed because of a full control queue.", func(s socket.Stats) uint64 { return s.Overflows })
 }

@@ -24,6 +24,7 @@ func (e *Edge) assembleSocketIO() (err error) {
 		MaxPayload: int(e.cfg.MaxPayload), Origins: e.door.origins, Credentials: true,
 		NewID:   func() string { return e.relay.SessionID(engineio.RandomID()) },
 		Unknown: e.relay.Pass,
+		Refused: e.door.refuse,
 	}, e.sockets, packets)
 	return err
 }

@@ -347,3 +347,34 @@ func TestTooManyJoinsEndTheTransport(t *testing.T) {
 
 	ann.isSentAway()
 }
+
+func TestSessionsOfSocketIOAreMeasured(t *testing.T) {
+	t.Parallel()
+	e, _ := serve(t, edge.Config{})
+	sid := polls(t, e)
+	if status, body := request(t, e, http.MethodPost, "&sid="+sid, "40/graph,"); status != http.StatusOK {
+		t.Fatalf("connect: %d %s", status, body)
+	}
+	if status, body := request(t, e, http.MethodGet, "&sid="+sid, ""); status != http.StatusOK {
+		t.Fatalf("poll: %d %s", status, body)
+	}
+	p := meets(t, e, "&sid="+sid)
+	p.says("2probe")
+	p.hears("3probe")
+	p.says("5")
+	p.says("42/graph,[\"ping\"]")
+	p.hears("42/graph,[\"pong\"]")
+	if status, _ := request(t, e, http.MethodGet, "&sid=nobody", ""); status != http.StatusBadRequest {
+		t.Fatalf("an unknown session: %d", status)
+	}
+
+	_, body := get(t, e.URL()+"/metrics")
+	for _, want := range []string{
+		"sessions 1", "sessions_opened_total 1", "upgrades_total 1", "polls_total 1", "posts_total 1", "errors_total 1",
+		"violations_total 0", "silent_closes_total 0",
+	} {
+		if !strings.Contains(body, "\ntalus_engineio_"+want+"\n") {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}

@@ -38,8 +38,6 @@ type Config struct {
 	// MaxPayload is the largest body of a POST and the largest WebSocket message, and about the largest response to a
 	// poll, in bytes. Default 1,000,000. The application must accept bodies that are larger, so that they are refused here.
 	MaxPayload int
-	// NoUpgrade keeps sessions that began with polling there.
-	NoUpgrade bool
 	// Origins are the origins whose pages may connect; those of the same host and programs, which have none, always may.
 	Origins gate.Origins
 	// Credentials lets pages of allowed origins send cookies.
@@ -49,9 +47,8 @@ type Config struct {
 	// Unknown is asked about a request whose session is not here: it may answer it, say by passing it on, and returns
 	// true; then the error is the handler's. Otherwise the request gets error 1. May be nil.
 	Unknown func(c *fiber.Ctx, id string) (bool, error)
-	// Admit is asked before a session begins. Its error's message goes to the client with error 4, unless it is a
-	// *fiber.Error, which keeps its status. May be nil.
-	Admit func(*fiber.Ctx) error
+	// Refused is called with "origin" for each request of a page that may not connect. It must not block. May be nil.
+	Refused func(reason string)
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -62,6 +59,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.PingTimeout = cmp.Or(cfg.PingTimeout, 20*time.Second)
 	cfg.UpgradeTimeout = cmp.Or(cfg.UpgradeTimeout, 10*time.Second)
 	cfg.MaxPayload = cmp.Or(cfg.MaxPayload, 1_000_000)
+	if cfg.Refused == nil {
+		cfg.Refused = func(string) {}
+	}
 	if cfg.NewID == nil {
 		cfg.NewID = RandomID
 	}

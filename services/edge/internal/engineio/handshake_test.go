@@ -2,7 +2,6 @@ package engineio_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -124,15 +123,6 @@ func sid(t *testing.T, packet string) string {
 	return open.ID
 }
 
-func TestAServerThatForbidsUpgradesSaysSo(t *testing.T) {
-	t.Parallel()
-	sys := serve(t, engineio.Config{NoUpgrade: true}, echo())
-
-	if a := sys.Do("GET", "EIO=4&transport=polling", ""); !strings.Contains(a.Body, `"upgrades":[]`) {
-		t.Errorf("answered %q", a.Body)
-	}
-}
-
 func TestThePathMayEndWithASlashOrNot(t *testing.T) {
 	t.Parallel()
 	sys := serve(t, engineio.Config{}, echo())
@@ -222,18 +212,6 @@ func TestAPreflightIsAnsweredWhateverTheQuery(t *testing.T) {
 	if a := sys.Do("OPTIONS", "", "", "Origin", "https://evil.example"); a.Status != 204 || a.Header.Get("Access-Control-Allow-Methods") != "" {
 		t.Errorf("a foreign page gets %d %v", a.Status, a.Header)
 	}
-}
-
-func TestTheApplicationMayVetoASession(t *testing.T) {
-	t.Parallel()
-	veto := errors.New("no seats")
-	sys := serve(t, engineio.Config{Admit: func(*fiber.Ctx) error { return veto }}, echo())
-	sys.Wants(sys.Do("GET", "EIO=4&transport=polling", ""), 403, `{"code":4,"message":"no seats"}`)
-	sys.Wants(sys.Do("GET", "EIO=3&transport=polling", ""), 403, `{"code":4,"message":"no seats"}`)
-
-	busy := fiber.NewError(http.StatusServiceUnavailable, "come back")
-	sys = serve(t, engineio.Config{Admit: func(*fiber.Ctx) error { return busy }}, echo())
-	sys.Wants(sys.Do("GET", "EIO=4&transport=polling", ""), 503, `{"message":"come back"}`)
 }
 
 func TestSessionsAreLimitedInAllAndByAddress(t *testing.T) {

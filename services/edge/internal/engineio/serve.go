@@ -48,6 +48,9 @@ func (s *Server) Serve(c *fiber.Ctx) error {
 	if errors.As(err, &passed) {
 		return passed.err
 	}
+	if errors.Is(err, forbidden) {
+		s.cfg.Refused("origin")
+	}
 	if err != nil {
 		s.count.refused.Add(1)
 		s.refuse(c, err, upgrade)
@@ -77,29 +80,13 @@ func (s *Server) classify(c *fiber.Ctx, allowed, upgrade bool) error {
 		return badRequest
 	case !allowed:
 		return forbidden
-	}
-	if err := s.admit(c); err != nil {
-		return err
-	}
-	if string(args.Peek("EIO")) != "4" {
+	case string(args.Peek("EIO")) != "4":
 		return unsupportedVersion
-	}
-	if upgrade {
+	case upgrade:
 		return s.sockets.UpgradeAs(c, s.direct)
+	default:
+		return s.open(c)
 	}
-	return s.open(c)
-}
-
-func (s *Server) admit(c *fiber.Ctx) error {
-	if s.cfg.Admit == nil {
-		return nil
-	}
-	err := s.cfg.Admit(c)
-	var status *fiber.Error
-	if err == nil || errors.As(err, &status) {
-		return err
-	}
-	return &refusal{forbidden.code, forbidden.status, err.Error()}
 }
 
 // open begins a session over polling.
@@ -114,7 +101,7 @@ func (s *Server) open(c *fiber.Ctx) error {
 		return no.Answer(c)
 	}
 	c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
-	c.Context().Response.SetBody(session.appendOpen(nil, !s.cfg.NoUpgrade))
+	c.Context().Response.SetBody(session.appendOpen(nil, true))
 	return nil
 }
 
