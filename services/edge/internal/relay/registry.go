@@ -12,7 +12,7 @@ import (
 const (
 	registered = 15 * time.Second       // how long an entry lasts
 	renewEvery = 2 * time.Second        // entries are renewed, and read
-	readEvery  = 200 * time.Millisecond // the table is read no more often than that for ids that are not in it
+	readEvery  = 200 * time.Millisecond // the table is read no more often than that, whatever ids are looked for
 	findBound  = 3 * time.Second        // of one search for the own address
 	callBound  = time.Second            // of one call to the registry
 )
@@ -26,7 +26,7 @@ type Registry interface {
 // table is what the registry said last. It does not change.
 type table struct {
 	edges *eventlog.Edges // nil until it has said anything
-	asked time.Time       // when it was, with or without an answer
+	asked time.Time       // when it was asked, with or without an answer
 	next  chan struct{}   // closed when there is another table
 }
 
@@ -36,9 +36,6 @@ func (t *table) address(edge string) string {
 	}
 	return t.edges.Addresses[edge]
 }
-
-// old says that an edge may have come since.
-func (t *table) old() bool { return time.Since(t.asked) >= readEvery }
 
 // keep registers the edge and reads who else is there, until ctx ends; then it takes the edge out. Nobody else speaks to the
 // registry, so nothing is registered again afterwards.
@@ -60,35 +57,34 @@ func (r *Relay) keep(ctx context.Context) {
 	}
 }
 
-// rest waits for the time of the next renewal, or until somebody looks for an edge that may have come since the last.
+// rest waits for the time of the next renewal, or until one is wanted and the last is long enough ago.
 func (r *Relay) rest(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			return
-		case <-r.wanted:
-			if r.table.Load().old() { // it may have been wanted before
-				return
-			}
-		}
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+		return
+	case <-r.wanted:
+	}
+	timer.Reset(time.Until(r.table.Load().asked.Add(readEvery)))
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
 // renew makes a new table.
 func (r *Relay) renew(ctx context.Context) bool {
 	was := r.table.Load()
-	now := &table{edges: was.edges, next: make(chan struct{})}
+	now := &table{edges: was.edges, asked: time.Now(), next: make(chan struct{})}
 	edges, err := r.register(ctx)
 	if err == nil {
 		now.edges = &edges
 	} else {
 		r.log.Debug("edge cannot be registered", "err", err)
 	}
-	now.asked = time.Now()
 	r.table.Store(now)
 	close(was.next)
 	return err == nil
@@ -127,23 +123,23 @@ func (r *Relay) Secret() []byte {
 	return r.drawn
 }
 
-// address finds where an edge can be reached; empty if it is not registered, or is this one. It waits for a new table if the
-// edge may have come since the last, unless there is none at all yet.
+// address finds where an edge can be reached; empty if it is not registered, or is this one. An edge that is not in the table
+// may have come since that was read, so it is read again, unless it never was.
 func (r *Relay) address(edge string) string {
 	if edge == r.id || r.cfg.Address == nil {
 		return ""
 	}
-	known := r.table.Load()
-	if address := known.address(edge); address != "" || known.edges == nil || !known.old() {
-		return address
+	came, known := time.Now(), r.table.Load()
+	for known.edges != nil && known.address(edge) == "" && known.asked.Before(came) && r.life.Err() == nil {
+		select {
+		case r.wanted <- struct{}{}:
+		default: // it is wanted already
+		}
+		select {
+		case <-known.next:
+		case <-r.life.Done():
+		}
+		known = r.table.Load()
 	}
-	select {
-	case r.wanted <- struct{}{}:
-	default: // it is wanted already
-	}
-	select {
-	case <-known.next:
-	case <-r.life.Done():
-	}
-	return r.table.Load().address(edge)
+	return known.address(edge)
 }

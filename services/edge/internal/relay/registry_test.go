@@ -180,7 +180,7 @@ func TestWhoLooksForAnEdgeThatHasJustComeFindsIt(t *testing.T) {
 		reg := newRegistry(time.Millisecond)
 		a, stopA := runs(t, relay.Config{Address: at("a:1")}, reg)
 		defer stopA()
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 		b, stopB := runs(t, relay.Config{Address: at("b:1")}, reg)
 		defer stopB()
 		time.Sleep(10 * time.Millisecond)
