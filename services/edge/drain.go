@@ -18,7 +18,7 @@ const returnWithin = time.Second
 
 // drain is what happens between the signal and the end: the instance says that it is not ready, goes on for a while as
 // if nothing were, so that load balancers notice, then refuses connections and joins and sends the clients away. What is
-// left at the end of the drain time is cut off. Over ends the first part early: there is nobody left to serve.
+// left at the end of the drain time is cut off, and so are the polls that it has passed on to other edges. Over ends the first part early: there is nobody left to serve.
 func (e *Edge) drain(over <-chan struct{}) {
 	e.health.Drain()
 	if e.cfg.DrainDelay > 0 {
@@ -37,6 +37,7 @@ func (e *Edge) drain(over <-chan struct{}) {
 	spread := time.Duration(leaving * float64(e.cfg.Drain))
 	var passing sync.WaitGroup
 	passing.Go(func() { e.relay.Drain(ctx, spread) })
+	defer e.relay.HangUp() // last: until then the clients of other edges are served
 	defer passing.Wait()
 	clients := e.sockets.Stats().Connections
 	if err := e.sockets.Drain(ctx, spread, wire.CloseRestart, e.farewell); err != nil {

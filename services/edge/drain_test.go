@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/talus-tally/talus/pkg/eventlog"
 	"github.com/talus-tally/talus/pkg/redistest"
 	"github.com/talus-tally/talus/services/edge"
 )
@@ -168,4 +169,77 @@ func TestAConnectionThatWasOpenedInAdvanceDoesNotHoldUpAStop(t *testing.T) {
 	}
 
 	stop() // fails the test if anything is still open after a second
+}
+
+// A poll waits for longer than a stop may take. Its client comes back when it gets an error.
+func TestAStoppingEdgeEndsThePollsThatItPassesOn(t *testing.T) {
+	t.Parallel()
+	a, stop := serve(t, edge.Config{Drain: 100 * time.Millisecond})
+	b, _ := serve(t, edge.Config{})
+	const pollers = 20
+	answers := make(chan string, pollers)
+	for range pollers {
+		sid := polls(t, b)
+		go func() {
+			_, body := request(t, a, http.MethodGet, "&sid="+sid, "")
+			answers <- body
+		}()
+	}
+	eventually(t, "all polls have reached their edge", func() bool {
+		_, body := get(t, b.URL()+"/metrics")
+		return strings.Contains(body, "\ntalus_engineio_polls_total 20\n")
+	})
+
+	stop() // fails the test if a request was cut off
+
+	for range pollers {
+		if got := <-answers; got != unknownSession {
+			t.Errorf("a poll is answered with %s", got)
+		}
+	}
+}
+
+// Another edge has accepted a connection and is silent: neither a poll nor an upgrade waits for it when the edge stops.
+func TestAStoppingEdgeWaitsForNoSilentOne(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	const other = "AAAAAAAAAAAA"
+	log := eventlog.New(redistest.Client(t, redistest.URL(t)), eventlog.Config{})
+	if _, err := log.Register(t.Context(), other, silent.Addr().String(), time.Minute, []byte("a secret of sixteen")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Unregister(context.Background(), other) })
+	e, stop := serve(t, edge.Config{Drain: 100 * time.Millisecond})
+	answered := make(chan struct{}, 2)
+	go func() {
+		request(t, e, http.MethodGet, "&sid="+other+"x", "")
+		answered <- struct{}{}
+	}()
+	go func() {
+		conn, _, err := websocket.Dial(t.Context(), e.URL()+"/socket.io/?EIO=4&transport=websocket&sid="+other+"y", nil)
+		if err == nil {
+			_ = conn.CloseNow()
+			t.Error("an upgrade succeeds")
+		}
+		answered <- struct{}{}
+	}()
+	for range 2 { // both are waiting
+		if tcp, ok := silent.(*net.TCPListener); ok {
+			_ = tcp.SetDeadline(time.Now().Add(10 * time.Second))
+		}
+		conn, err := silent.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+
+	stop()
+
+	<-answered
+	<-answered
 }

@@ -17,7 +17,7 @@ const hop = "X-Talus-Hop"
 // Pass serves a request whose session is not here, if it is on another edge. False means that the session is unknown;
 // nothing was answered then.
 func (r *Relay) Pass(c *fiber.Ctx, session string) (bool, error) {
-	if c.Get(hop) != "" {
+	if c.Get(hop) != "" || r.life.Err() != nil {
 		return false, nil
 	}
 	address := r.address(ownerOf(session))

@@ -7,7 +7,7 @@
 // a client sends is only ever compared with the table. It is passed on once at most.
 //
 // It promises that a session whose edge is unknown, gone or silent is unknown, so that its client begins a new one; and that
-// forged ids cost no more than some reads of the table per second. Responses are whole, like those of the session's edge.
+// forged ids cost no more than five reads of the table per second. Responses are whole, like those of the session's edge.
 //
 // Goroutines: the caller of [Relay.Run]; and two for each WebSocket that is passed on, which an even spread over n edges
 // makes of n-1 in n of those that began as polls. Run waits for them.
@@ -19,7 +19,6 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"math"
-	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -53,6 +52,7 @@ type Relay struct {
 
 	life    context.Context // of what is passed on
 	end     context.CancelFunc
+	lines   lines
 	tunnels tunnels
 }
 
@@ -67,14 +67,15 @@ func New(cfg Config, registry Registry, reg prometheus.Registerer, log *slog.Log
 		client: fasthttp.Client{
 			NoDefaultUserAgentHeader: true, DisablePathNormalizing: true, DisableHeaderNamesNormalizing: true,
 			MaxConnsPerHost: math.MaxInt, MaxIdleConnDuration: 20 * time.Second, MaxConnWaitTimeout: dialBound,
-			Dial:    func(addr string) (net.Conn, error) { return fasthttp.DialDualStackTimeout(addr, dialBound) },
 			RetryIf: func(*fasthttp.Request) bool { return false }, // a poll that was answered is not there a second time
 		},
 		passed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "talus_relayed_requests_total", Help: "Requests of sessions on other edges, by what they were and what became of them.",
 		}, []string{"kind", "result"}),
 	}
-	r.life, r.end = context.WithCancel(context.Background()) // until Run ends
+	r.client.Dial = r.dial
+	r.lines.open = map[*line]struct{}{}
+	r.life, r.end = context.WithCancel(context.Background()) // until HangUp
 	r.table.Store(&table{next: make(chan struct{})})
 	r.tunnels.open = map[*tunnel]struct{}{}
 	reg.MustRegister(r.passed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -107,7 +108,7 @@ func ownerOf(session string) string {
 func (r *Relay) Run(ctx context.Context) error {
 	defer r.client.CloseIdleConnections()
 	defer r.tunnels.close()
-	defer r.end()
+	defer r.HangUp()
 	r.keep(ctx)
 	return nil
 }

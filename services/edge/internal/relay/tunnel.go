@@ -100,7 +100,7 @@ func (r *Relay) Drain(ctx context.Context, spread time.Duration) {
 
 // upgrade passes a WebSocket handshake on and, when the owner has agreed, everything after it.
 func (r *Relay) upgrade(c *fiber.Ctx, address string) (bool, error) {
-	owner, err := net.DialTimeout("tcp", address, dialBound)
+	owner, err := r.dial(address)
 	if err != nil {
 		r.failed("upgrade", err)
 		return false, nil
