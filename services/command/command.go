@@ -68,7 +68,7 @@ func New(cfg Config, log *slog.Logger) (*Command, error) {
 		return nil, errors.Join(fmt.Errorf("command: %w", err), s.rdb.Close())
 	}
 	events := eventlog.New(s.rdb, eventlog.Config{
-		Retention: orForever(cfg.LogRetention), UndoDepth: cfg.UndoDepth, Registry: s.registry,
+		Retention: orForever(cfg.LogRetention), MaxLogBytes: cfg.LogBytes, UndoDepth: cfg.UndoDepth, Registry: s.registry,
 	})
 	s.health = telemetry.NewHealth(log,
 		telemetry.Check{Name: "redis", Probe: events.Ready},

@@ -268,7 +268,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	env := map[string]string{
 		"TALUS_ADDR": "127.0.0.1:0", "TALUS_REDIS_URL": "rediss://user:secret@cache:6380/2", "TALUS_TEMPLATES_DIR": "/templates",
 		"TALUS_PROJECTS_URL": "sqlite:x.db", "TALUS_ALLOWED_ORIGINS": "https://a.example, https://b.example", "TALUS_LOG_RETENTION": "0",
-		"TALUS_SESSION_TTL": "7d", "TALUS_UNDO_DEPTH": "50", "TALUS_DRAIN": "3s", "TALUS_BODY_LIMIT": "1MiB", "TALUS_LOAD_LIMIT": "8MiB",
+		"TALUS_LOG_BYTES": "8MiB", "TALUS_SESSION_TTL": "7d", "TALUS_UNDO_DEPTH": "50", "TALUS_DRAIN": "3s", "TALUS_BODY_LIMIT": "1MiB", "TALUS_LOAD_LIMIT": "8MiB",
 		"TALUS_JSON_DEPTH": "32", "TALUS_REQUEST_TIMEOUT": "2s",
 	}
 
@@ -276,7 +276,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 
 	want := command.Config{
 		Addr: "127.0.0.1:0", RedisURL: "rediss://user:secret@cache:6380/2", TemplatesDir: "/templates", ProjectsURL: "sqlite:x.db",
-		LogRetention: 0, SessionTTL: 7 * 24 * time.Hour, UndoDepth: 50, Drain: 3 * time.Second, Body: 1 << 20, LoadBody: 8 << 20,
+		LogRetention: 0, LogBytes: 8 << 20, SessionTTL: 7 * 24 * time.Hour, UndoDepth: 50, Drain: 3 * time.Second, Body: 1 << 20, LoadBody: 8 << 20,
 		Depth: 32, Timeout: 2 * time.Second,
 	}
 	if strings.Join(got.Origins, " ") != "https://a.example https://b.example" {
@@ -290,7 +290,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 
 func equal(a, b command.Config) bool {
 	return a.Addr == b.Addr && a.RedisURL == b.RedisURL && a.TemplatesDir == b.TemplatesDir && a.ProjectsURL == b.ProjectsURL &&
-		a.LogRetention == b.LogRetention && a.SessionTTL == b.SessionTTL && a.UndoDepth == b.UndoDepth && a.Drain == b.Drain &&
+		a.LogRetention == b.LogRetention && a.LogBytes == b.LogBytes && a.SessionTTL == b.SessionTTL && a.UndoDepth == b.UndoDepth && a.Drain == b.Drain &&
 		a.Body == b.Body && a.LoadBody == b.LoadBody && a.Depth == b.Depth && a.Timeout == b.Timeout
 }
 
@@ -319,6 +319,7 @@ func TestTheDefaultsAreThoseOfTheContract(t *testing.T) {
 	got, err := command.ConfigFrom(nil)
 
 	if err != nil || got.Addr != ":8080" || got.RedisURL != "redis://127.0.0.1:6379/0" || got.ProjectsURL != "redis:" || got.LogRetention != 2000 ||
+		got.LogBytes != 64<<20 ||
 		got.SessionTTL != 24*time.Hour || got.UndoDepth != 200 || got.Drain != 10*time.Second || got.Body != 4<<20 || got.LoadBody != 64<<20 ||
 		got.Depth != 64 || len(got.Origins) != 0 {
 		t.Errorf("got %+v, %v", got, err)

@@ -24,6 +24,7 @@ type Config struct {
 	ProjectsURL   string               // TALUS_PROJECTS_URL, default "redis:", the same Redis
 	Origins       []string             // TALUS_ALLOWED_ORIGINS; empty: none, "*": any
 	LogRetention  int                  // TALUS_LOG_RETENTION, commits kept per session; 0 keeps all
+	LogBytes      int64                // TALUS_LOG_BYTES, bytes of commits kept per session
 	SessionTTL    time.Duration        // TALUS_SESSION_TTL, idle time until a session is removed; 0: never
 	UndoDepth     int                  // TALUS_UNDO_DEPTH, steps
 	Drain         time.Duration        // TALUS_DRAIN, time for requests to end at a stop
@@ -46,6 +47,7 @@ func ReadConfig(r *config.Reader) Config {
 			"where saved projects are kept; redis: is the Redis of the sessions", isProjectsURL),
 		Origins:      r.List("TALUS_ALLOWED_ORIGINS", nil, "origins whose pages may call the API; * allows any"),
 		LogRetention: r.Int("TALUS_LOG_RETENTION", 2000, 0, 10_000_000, "commits kept per session, at least those of 15 minutes; 0 keeps all"),
+		LogBytes:     r.Bytes("TALUS_LOG_BYTES", 64<<20, 1<<20, 1<<34, "bytes of commits kept per session, whatever their number and age, unless all are kept"),
 		SessionTTL:   r.Duration("TALUS_SESSION_TTL", 24*time.Hour, 0, 10*365*24*time.Hour, "idle time after which a session without clients is removed; 0s: never"),
 		UndoDepth:    r.Int("TALUS_UNDO_DEPTH", 200, 1, 10_000, "steps that can be undone per session"),
 		Drain:        r.Duration("TALUS_DRAIN", 10*time.Second, 0, time.Hour, "time that a stop gives to requests and clients"),

@@ -32,6 +32,8 @@ type Fault struct {
 	Aims   int            // at so many sessions; 0: at all
 	Needs  func() string  // what is missing on this machine, if anything
 
+	LogEvery time.Duration // so often the logs must be read for the checker, because they are cut; 0: the workload's default
+
 	// Inject brings the fault about and returns what ends it. It is not called again before that has been done.
 	Inject func(ctx context.Context, s *Scene) (Heal, error)
 }

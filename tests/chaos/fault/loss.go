@@ -22,7 +22,7 @@ func redisLoses() []Fault {
 		{ID: "F11-flush", Title: "FLUSHALL", Hold: time.Second, Loses: true, Erases: true, Inject: flushed},
 		{ID: "F11-keys", Title: "keys of sessions deleted", Hold: time.Second, Loses: true, Erases: true, Aims: 2, Inject: deleted("*")},
 		{ID: "F11-torn", Title: "nodes of a session deleted", Hold: time.Second, Loses: true, Aims: 1, Inject: deleted("n:*")},
-		{ID: "F23", Title: "log compacted while clients resume", Hold: time.Second, Shape: cutting(), Inject: compacted},
+		{ID: "F23", Title: "log compacted while clients resume", Hold: time.Second, Shape: cutting(), LogEvery: time.Second / 2, Inject: compacted},
 	}
 }
 
@@ -130,15 +130,15 @@ func keysOf(ctx context.Context, r *topology.Redis, session, suffix string) ([]s
 
 // cutting is a system that cuts its logs; the others keep them whole for the checker.
 func cutting() topology.Shape {
-	shape := shallow()
-	shape.Settings["TALUS_LOG_RETENTION"] = "2000"
+	shape := quick()
+	shape.Settings["TALUS_LOG_RETENTION"], shape.Settings["TALUS_LOG_BYTES"] = "2000", "8MiB"
 	return shape
 }
 
 // compacted keeps all clients away and writes so much into a session that its log is cut up to about the place where its
-// clients stand. Then they come back, to one side of the log's beginning or the other.
+// clients stand. Then they come back, to one side of the log's beginning or the other, while it is cut on.
 func compacted(ctx context.Context, s *Scene) (Heal, error) {
-	const big = 240 << 10 // of the 64 MiB that a log may have; a commit has its value three times
+	const big = 80 << 10 // of the 8 MiB that the log may have; a commit has its value three times
 	session := s.Sessions[0]
 	p, err := newPusher(ctx, s, session, big)
 	if err != nil {
@@ -147,17 +147,17 @@ func compacted(ctx context.Context, s *Scene) (Heal, error) {
 	for _, e := range s.System.Edges {
 		e.Front.Cut()
 	}
-	stops := []func(){every(time.Millisecond, p.push), every(time.Millisecond, p.push)}
-	heal := func(context.Context) error {
+	heal := func(ctx context.Context) error {
+		stop := every(100*time.Millisecond, p.push)
+		defer stop()
 		var err error
 		for _, e := range s.System.Edges {
 			err = errors.Join(err, e.Front.Mend())
 		}
-		for _, stop := range stops {
-			stop()
-		}
+		pause(ctx, time.Second)
 		return err
 	}
+	defer every(time.Millisecond, p.push)()
 	_, stand, err := span(ctx, s.System.Primary, session)
 	target := stand + int64(s.Rng.IntN(5)) - 1
 	first := int64(0)
@@ -167,7 +167,7 @@ func compacted(ctx context.Context, s *Scene) (Heal, error) {
 	if err == nil && first < target {
 		s.Wrong("the log was not cut")
 	}
-	s.Note("clients stood at version %d, and the log began at %d after %d commits of 720 KiB", stand, first, p.done.Load())
+	s.Note("clients stood at version %d, and the log began at %d after %d commits of 240 KiB", stand, first, p.done.Load())
 	return heal, err
 }
 

@@ -145,7 +145,7 @@ func (d *driver) work(ctx context.Context) (err error) {
 	cfg := workload.Config{
 		Logs:     workload.StreamLogs{Log: eventlog.New(rdb, eventlog.Config{})},
 		Recorder: history.NewRecorder(out), Sessions: d.cfg.Sessions, Clients: d.cfg.Clients, Writers: d.cfg.Writers, Rate: d.cfg.Rate, Seed: d.cfg.Seed,
-		For: d.length(), MinCommands: minimum, Jitter: time.Second, Silence: silence, Timeout: requestTimeout,
+		For: d.length(), MinCommands: minimum, Jitter: time.Second, Silence: silence, Timeout: requestTimeout, LogEvery: d.cfg.Fault.LogEvery,
 		During: func(_ context.Context, r *history.Recorder, sessions []string) { d.strike(ctx, r, sessions) }, // it takes the time that healing takes
 	}
 	for _, i := range d.scene.System.Commands {
