@@ -35,7 +35,7 @@ func (r *replay) begin(s *subscription, at hub.Start) {
 // collect takes what the ring has, and asks the log for what it does not have.
 func (r *replay) collect(s *subscription) {
 	format := formatOf(s.client.dialect, true)
-	for r.next <= r.at.Ring.Head() {
+	for r.next <= r.at.Ring.Head() && len(r.missed) <= maxReplay {
 		frame := r.at.Ring.FrameAs(format, r.next)
 		if frame == nil {
 			r.read(s)
