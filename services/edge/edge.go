@@ -16,7 +16,8 @@
 //   - head checks and housekeeping, one per room that has work, one more per room with clients that read old commits
 //     (hub.Hub.Run)
 //   - the lease and the counts (presence.Presence.Run)
-//   - what keeps this edge known to the others, and two for each WebSocket that is passed on to one of them (relay.Relay.Run)
+//   - what keeps this edge known to the others, and two for each WebSocket that is passed on to one of them (relay.Relay.Run);
+//     its HTTP client has some that end up to 20 s later
 //   - a worker per command that a client sent over its socket, at most 64, while there are some (commands.Service.Run)
 //   - the pool of the Redis client, and Run itself
 package edge
@@ -29,6 +30,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
@@ -99,7 +101,10 @@ func (e *Edge) assemble(hosts []string) (err error) {
 	}
 	e.presence = presence.New(events, e.registry, e.log)
 	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck, Presence: e.presence}, source{events}, connect, e.registry, e.log)
-	e.relay = relay.New(relay.Config{Address: e.advertised(hosts)}, events, e.registry, e.log)
+	e.relay = relay.New(relay.Config{
+		Address: e.advertised(hosts),
+		Seat:    func(c *fiber.Ctx) (func(), error) { return e.sockets.Seat(c) },
+	}, events, e.registry, e.log)
 	e.health = telemetry.NewHealth(e.log,
 		telemetry.Check{Name: "redis", Probe: events.Ready},
 		telemetry.Check{Name: "feed", Probe: e.feed.Ready},

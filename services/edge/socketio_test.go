@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
 	"github.com/talus-tally/talus/pkg/eventlog"
@@ -377,4 +378,35 @@ func TestSessionsOfSocketIOAreMeasured(t *testing.T) {
 			t.Errorf("%s is missing", want)
 		}
 	}
+}
+
+func TestAWebSocketThatIsPassedOnIsAConnectionOfItsClient(t *testing.T) {
+	t.Parallel()
+	a, _ := serve(t, edge.Config{PerAddress: 1})
+	b, _ := serve(t, edge.Config{})
+	first, second := polls(t, b), polls(t, b)
+	asks := func(sid string) (*websocket.Conn, int) {
+		t.Helper()
+		conn, res, err := websocket.Dial(t.Context(), a.URL()+"/socket.io/?EIO=4&transport=websocket&sid="+sid, nil)
+		if res == nil {
+			t.Fatal(err)
+		}
+		return conn, res.StatusCode
+	}
+
+	conn, status := asks(first)
+	_, again := asks(second)
+
+	if status != http.StatusSwitchingProtocols || again != http.StatusTooManyRequests {
+		t.Fatalf("the first gets %d, another of the same address %d", status, again)
+	}
+	refused(t, a, "address", 1)
+	_ = conn.CloseNow()
+	eventually(t, "there is room again", func() bool {
+		conn, status := asks(second)
+		if conn != nil {
+			_ = conn.CloseNow()
+		}
+		return status == http.StatusSwitchingProtocols
+	})
 }

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/talus-tally/talus/services/edge/internal/engineio"
 	"github.com/talus-tally/talus/services/edge/internal/engineio/engineiotest"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
+	"github.com/talus-tally/talus/services/edge/internal/socket/sockettest"
 )
 
 func TestEveryBadRequestIsAnsweredWithItsError(t *testing.T) {
@@ -259,4 +262,35 @@ func TestAnUnknownSessionMayBeServedElsewhere(t *testing.T) {
 		t.Errorf("an upgrade gets %d %q", a.Status, a.Body)
 	}
 	sys.Wants(sys.Do("GET", "EIO=4&transport=polling&sid=gone", ""), 400, engineiotest.Unknown)
+}
+
+func TestTheWebSocketsOfSessionsAreLimitedApartFromThem(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits socket.Limits
+		status int
+	}{
+		"in all":     {socket.Limits{Connections: 1}, 503},
+		"by address": {socket.Limits{PerAddress: 1}, 429},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var refused atomic.Int64
+			c.limits.Refused = func(socket.Refusal) { refused.Add(1) }
+			sys := engineiotest.Serve(t, socket.Config{Limits: c.limits, Linger: time.Minute}, engineio.Config{}, echo())
+			p := sys.Opens()
+			query := "EIO=4&transport=websocket&sid=" + p.ID
+			w := p.Moves()
+
+			late := p.Dials(query) // it gets its answer, and keeps its end open
+			a, _ := sys.Upgrades(query)
+			if a.Status != c.status || refused.Load() != 1 {
+				t.Errorf("a third WebSocket of one session gets %d, %d are refused", a.Status, refused.Load())
+			}
+			_ = late.NC.Close()
+			sockettest.Eventually(t, "there is room again", func() bool { a, _ := sys.Upgrades(query); return a.Status == 101 })
+			w.Says("4still here")
+			w.Hears("4still here")
+		})
+	}
 }

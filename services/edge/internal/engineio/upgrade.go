@@ -21,7 +21,10 @@ type probe struct {
 // kind is of one connection only, as it knows whose it is.
 func (s *Session) kind() *socket.Kind {
 	p := &probe{session: s, expires: s.server.now() + s.server.cfg.UpgradeTimeout}
-	return &socket.Kind{Framing: framing{}, Handler: p, MessageLimit: s.server.cfg.MaxPayload, Binary: true, Guest: true}
+	return &socket.Kind{
+		Framing: framing{}, Handler: p, MessageLimit: s.server.cfg.MaxPayload, Binary: true,
+		Guest: true, Host: s.opening.Address,
+	}
 }
 
 // Open implements socket.Handler. A session that has a WebSocket, or is about to get one, takes no second one.

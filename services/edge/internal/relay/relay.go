@@ -10,7 +10,8 @@
 // forged ids cost no more than five reads of the table per second. Responses are whole, like those of the session's edge.
 //
 // Goroutines: the caller of [Relay.Run]; and two for each WebSocket that is passed on, which an even spread over n edges
-// makes of n-1 in n of those that began as polls. Run waits for them.
+// makes of n-1 in n of those that began as polls. Run waits for them. The HTTP client has two more while it has connections, and
+// for 20 s after that, which nobody can end: one for each edge that it has talked to, and one in all.
 package relay
 
 import (
@@ -23,6 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
@@ -34,7 +36,10 @@ const dialBound = 2 * time.Second
 type Config struct {
 	// Address says under which host:port other edges reach this one. It is asked until it knows. Nil: there are no others.
 	Address func(context.Context) (string, error)
-	Within  time.Duration // bound of one request that is passed on; longer than a poll. Default 60 s
+	// Seat counts a WebSocket that is passed on as a connection of its client until leave is called; its error refuses it.
+	// Nil: they are not counted.
+	Seat   func(*fiber.Ctx) (leave func(), err error)
+	Within time.Duration // bound of one request that is passed on; longer than a poll. Default 60 s
 }
 
 // Relay is one edge among others. It is safe for concurrent use.
@@ -81,6 +86,9 @@ func New(cfg Config, registry Registry, reg prometheus.Registerer, log *slog.Log
 	reg.MustRegister(r.passed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "talus_relayed_sockets", Help: "WebSockets that are passed on to other edges.",
 	}, func() float64 { return float64(r.Tunnels()) }))
+	if r.cfg.Seat == nil {
+		r.cfg.Seat = func(*fiber.Ctx) (func(), error) { return func() {}, nil }
+	}
 	return r
 }
 

@@ -17,6 +17,7 @@ import (
 // tunnel is a WebSocket that is passed on: what one side sends goes to the other, as it is.
 type tunnel struct {
 	client, owner net.Conn
+	leave         func() // gives its seat back
 	once          sync.Once
 }
 
@@ -24,6 +25,7 @@ func (t *tunnel) close() {
 	t.once.Do(func() {
 		_ = t.client.Close() // both may have gone already
 		_ = t.owner.Close()
+		t.leave()
 	})
 }
 
@@ -100,26 +102,41 @@ func (r *Relay) Drain(ctx context.Context, spread time.Duration) {
 
 // upgrade passes a WebSocket handshake on and, when the owner has agreed, everything after it.
 func (r *Relay) upgrade(c *fiber.Ctx, address string) (bool, error) {
+	leave, err := r.cfg.Seat(c)
+	if err != nil {
+		return true, err
+	}
 	owner, err := r.dial(address)
 	if err != nil {
+		leave()
 		r.failed("upgrade", err)
 		return false, nil
 	}
+	t := &tunnel{owner: owner, leave: leave}
 	in, res, err := r.shake(c, owner)
 	if err != nil {
-		_ = owner.Close()
+		t.abandon()
 		r.failed("upgrade", err)
 		return false, nil
 	}
 	r.passed.WithLabelValues("upgrade", "ok").Inc()
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		defer owner.Close()
+		defer t.abandon()
 		return true, refused(c, res)
 	}
 	head := headOf(res)
 	c.Context().HijackSetNoResponse(true)
-	c.Context().Hijack(func(client net.Conn) { r.join(&tunnel{client: client, owner: owner}, head, in) })
+	c.Context().Hijack(func(client net.Conn) {
+		t.client = client
+		r.join(t, head, in)
+	})
 	return true, nil
+}
+
+// abandon ends a tunnel that has no client yet.
+func (t *tunnel) abandon() {
+	_ = t.owner.Close()
+	t.leave()
 }
 
 // shake sends the handshake to the owner and reads the head of its answer.
@@ -184,17 +201,16 @@ func (r *Relay) join(t *tunnel, head []byte, in *bufio.Reader) {
 	var back sync.WaitGroup
 	back.Go(func() {
 		defer t.close()
-		_, _ = io.Copy(bare(t.client), t.owner) // it ends when a side does
+		carry(t.client, t.owner)
 	})
-	_, _ = io.CopyBuffer(struct{ io.Writer }{t.owner}, struct{ io.Reader }{t.client}, make([]byte, 2<<10)) // likewise
+	carry(t.owner, t.client)
 	t.close()
 	back.Wait()
 }
 
-// bare is the socket itself, to which the kernel copies without a buffer here.
-func bare(c net.Conn) net.Conn {
-	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
-		return u.UnsafeConn()
-	}
-	return c
+// carry copies until a side ends. Without a buffer of its own the kernel would copy, through a pipe that each direction of an
+// idle tunnel would hold: two open files more.
+func carry(to, from net.Conn) {
+	const size = 2 << 10
+	_, _ = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, size))
 }

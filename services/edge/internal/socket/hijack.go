@@ -2,7 +2,9 @@ package socket
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -24,7 +26,9 @@ type Kind struct {
 	Handler      Handler
 	MessageLimit int  // the largest message of a client in bytes; 0: Config.MessageLimit
 	Binary       bool // binary messages are understood: the Clients are BinaryClients
-	Guest        bool // does not count against Limits: whom it belongs to is counted
+	Guest        bool // belongs to another connection: Limits hold for twice as many of these, apart from the others
+
+	Host netip.Addr // of guests: the client address of that connection, whoever brings them
 
 	mute bool // the peer says nothing: its input is ignored, it answers no beat, and it has not been answered yet
 }
@@ -63,16 +67,31 @@ func (s *Server) admit(c *fiber.Ctx) (Opening, error) {
 	if err != nil {
 		return o, err
 	}
-	return o, s.seat(c, o)
+	return o, s.room(c, o, false)
 }
 
-// seat says whether there is room for a connection.
-func (s *Server) seat(c *fiber.Ctx, o Opening) error {
-	if no := s.registry.refusal(householdOf(o.Address)); no != "" {
-		s.cfg.Limits.refused(no)
-		return no.Answer(c)
+// room says whether there is room for a connection.
+func (s *Server) room(c *fiber.Ctx, o Opening, guest bool) error {
+	return s.refuse(c, s.registry.refusal(householdOf(o.Address), guest))
+}
+
+// Seat counts the connection of a request that somebody else carries as one of this server's, until leave is called. The
+// error is 503 or 429 (see Refusal).
+func (s *Server) Seat(c *fiber.Ctx) (leave func(), err error) {
+	from := householdOf(s.cfg.Address(c))
+	if err := s.refuse(c, s.registry.seat(from)); err != nil {
+		return nil, err
 	}
-	return nil
+	return sync.OnceFunc(func() { s.registry.unseat(from) }), nil
+}
+
+// refuse answers a request with a refusal, if it is one.
+func (s *Server) refuse(c *fiber.Ctx, no Refusal) error {
+	if no == "" {
+		return nil
+	}
+	s.cfg.Limits.refused(no)
+	return no.Answer(c)
 }
 
 // Opening is what is known of a request. The error is 400 for a malformed query.

@@ -8,41 +8,79 @@ import (
 // registry knows every connection of a server. A connection's place in it is an index and a generation: the generation
 // grows when the index is used again, so an old event can never be taken for one of the new connection.
 type registry struct {
-	limits Limits
-
 	mu     sync.Mutex
 	conns  []*Conn
 	gens   []uint32
 	free   []uint32
-	open   int               // from reserve until done
-	seats  int               // the same without those that are not counted
-	houses map[household]int // the same by client address, while that is bounded
-	quit   func() closure    // set when no connection is accepted any more
-	empty  chan struct{}     // closed when quit is set and open is 0
+	open   int // from reserve until done
+	seats  tally
+	guests tally
+	quit   func() closure // set when no connection is accepted any more
+	empty  chan struct{}  // closed when quit is set and open is 0
 }
 
-func newRegistry(l Limits) *registry {
-	return &registry{limits: l, houses: map[household]int{}, empty: make(chan struct{})}
+// tally counts connections, and those of each client address while that is bounded.
+type tally struct {
+	all    int
+	houses map[household]int
+	most   Limits
 }
 
-// refusal is why a connection from a client address is not accepted now; empty if it is.
-func (r *registry) refusal(from household) Refusal {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.judge(from)
-}
-
-func (r *registry) judge(from household) Refusal {
-	switch l := r.limits; {
-	case r.quit != nil:
-		return Draining
-	case l.Connections > 0 && r.seats >= l.Connections:
+func (t *tally) refusal(from household) Refusal {
+	switch l := t.most; {
+	case l.Connections > 0 && t.all >= l.Connections:
 		return Full
-	case l.PerAddress > 0 && r.houses[from] >= l.PerAddress:
+	case l.PerAddress > 0 && t.houses[from] >= l.PerAddress:
 		return Crowded
 	default:
 		return ""
 	}
+}
+
+func (t *tally) add(from household) {
+	t.all++
+	if t.most.PerAddress > 0 {
+		t.houses[from]++
+	}
+}
+
+func (t *tally) remove(from household) {
+	t.all--
+	if t.most.PerAddress == 0 {
+		return
+	}
+	if t.houses[from]--; t.houses[from] <= 0 {
+		delete(t.houses, from)
+	}
+}
+
+func newRegistry(l Limits) *registry {
+	bound := func(times int) tally {
+		return tally{houses: map[household]int{}, most: Limits{Connections: times * l.Connections, PerAddress: times * l.PerAddress}}
+	}
+	// A host may have a guest that takes over and one that comes too late, which is let in to be told so.
+	return &registry{seats: bound(1), guests: bound(2), empty: make(chan struct{})}
+}
+
+// refusal is why a connection from a client address is not accepted now; empty if it is.
+func (r *registry) refusal(from household, guest bool) Refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.judge(from, guest)
+}
+
+func (r *registry) judge(from household, guest bool) Refusal {
+	if r.quit != nil {
+		return Draining
+	}
+	return r.tally(guest).refusal(from)
+}
+
+func (r *registry) tally(guest bool) *tally {
+	if guest {
+		return &r.guests
+	}
+	return &r.seats
 }
 
 // reserve counts a connection that is about to open, unless it is refused; then quit is how it ends if the server is
@@ -50,21 +88,32 @@ func (r *registry) judge(from household) Refusal {
 func (r *registry) reserve(from household, k *Kind) (no Refusal, quit closure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if no = r.judge(from); no != "" && (!k.Guest || r.quit != nil) {
+	if no = r.judge(from, k.Guest); no != "" {
 		if r.quit != nil {
 			quit = r.quit()
 		}
 		return no, quit
 	}
 	r.open++
-	if k.Guest {
-		return "", closure{}
-	}
-	r.seats++
-	if r.limits.PerAddress > 0 {
-		r.houses[from]++
-	}
+	r.tally(k.Guest).add(from)
 	return "", closure{}
+}
+
+// seat counts a connection that somebody else carries, unless it is refused. Unseat undoes it.
+func (r *registry) seat(from household) Refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	no := r.judge(from, false)
+	if no == "" {
+		r.seats.add(from)
+	}
+	return no
+}
+
+func (r *registry) unseat(from household) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seats.remove(from)
 }
 
 // publish gives a reserved connection its place. If the server began to close in the meantime, so does the connection.
@@ -119,14 +168,7 @@ func (r *registry) done(from household, k *Kind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open--
-	if !k.Guest {
-		r.seats--
-	}
-	if r.limits.PerAddress > 0 && !k.Guest {
-		if r.houses[from]--; r.houses[from] <= 0 {
-			delete(r.houses, from)
-		}
-	}
+	r.tally(k.Guest).remove(from)
 	r.tell()
 }
 

@@ -49,10 +49,11 @@ func (s *Server) UpgradeAs(c *fiber.Ctx, k *Kind) error {
 	if err != nil {
 		return err
 	}
-	if !k.Guest {
-		if err := s.seat(c, o); err != nil {
-			return err
-		}
+	if k.Guest {
+		o.Address = k.Host
+	}
+	if err := s.room(c, o, k.Guest); err != nil {
+		return err
 	}
 	c.Locals(openingKey, entrance{o, k})
 	return s.upgrade(c)
@@ -106,6 +107,17 @@ func (s *Server) upgraded(ws *websocket.Conn) {
 	s.accept(ws.NetConn(), e.Opening, e.kind)
 }
 
+// bareOf is the socket under a connection that a server has handed on.
+func bareOf(nc net.Conn) net.Conn {
+	if u, ok := nc.(interface{ UnsafeConn() net.Conn }); ok { // fasthttp's
+		nc = u.UnsafeConn()
+	}
+	if u, ok := nc.(interface{ NetConn() net.Conn }); ok { // the listener's
+		nc = u.NetConn()
+	}
+	return nc
+}
+
 // accept opens a connection on the socket of a hijacked request. It returns when nothing of the request is needed any more.
 func (s *Server) accept(nc net.Conn, o Opening, k *Kind) {
 	if k.Framing == nil {
@@ -113,13 +125,7 @@ func (s *Server) accept(nc net.Conn, o Opening, k *Kind) {
 		own.Framing, k = webSocket{}, &own
 	}
 	o.Remote, _ = netip.ParseAddrPort(nc.RemoteAddr().String())
-	bare := nc
-	if u, ok := nc.(interface{ UnsafeConn() net.Conn }); ok { // fasthttp's
-		bare = u.UnsafeConn()
-	}
-	if u, ok := bare.(interface{ NetConn() net.Conn }); ok { // the listener's
-		bare = u.NetConn()
-	}
+	bare := bareOf(nc)
 	if no, quit := s.registry.reserve(householdOf(o.Address), k); no != "" { // others were quicker
 		s.cfg.Limits.refused(no)
 		code, reason := no.farewell(quit)
