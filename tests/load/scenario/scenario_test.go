@@ -49,7 +49,7 @@ func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
 			if s.Name == "kill" || s.Name == "polling" {
 				continue // they need processes
 			}
-			if (s.Name == "commands" || s.Name == "growth") && d.Name() != "native" {
+			if slices.Contains([]string{"commands", "growth", "dialects"}, s.Name) && d.Name() != "native" {
 				continue // it is not about how clients are connected
 			}
 			t.Run(d.Name()+"/"+s.Name, func(t *testing.T) {

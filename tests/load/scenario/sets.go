@@ -22,7 +22,7 @@ type Part struct {
 // Sets returns the sets there are.
 func Sets() []Set {
 	return []Set{
-		{"standard", "the short set: those above but ceiling, kill, polling and growth, in less than three minutes", []Part{
+		{"standard", "the short set: room, rooms, connect, reconnect, idle, commands and slow, in less than three minutes", []Part{
 			part("room", Params{For: 5 * time.Second}),
 			part("rooms", Params{For: 5 * time.Second, Rates: []float64{1000}}),
 			part("connect", Params{}),
