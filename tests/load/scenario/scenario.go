@@ -81,7 +81,7 @@ func All() []Scenario {
 		{"commands", "mixed commands over REST, nobody watches", commands},
 		{"slow", "slow consumers: some clients never read", slow},
 		{"dialects", "one big room in each way to connect, side by side", dialects},
-		{"polling", "many follow one session by long-polling, leave, and must leave nothing behind; takes ten minutes", polling},
+		{"polling", "many follow one session by long-polling, leave, and must leave nothing behind; takes about five minutes", polling},
 		{"growth", "what costs grow with: clients per room, rooms, edges, nodes of a graph, length of a log", growth},
 	}
 }
