@@ -22,6 +22,7 @@ func (c *Conn) flushRecords() bool {
 	}
 	late := uint16(marks >> behindShift)
 	if late != 0 && !c.catchUp(late) {
+		c.word.set(marks & missedAll) // nobody has looked at them
 		return false
 	}
 	return c.flushMissed()
