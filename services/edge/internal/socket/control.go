@@ -193,8 +193,9 @@ func (c *Conn) obey(o order) bool {
 			return true
 		}
 	case jobLend:
+		c.queue.drop() // before: the borrower may end at once, and this connection, queue and all, with it
 		c.lend()
-		return true
+		return false // whatever comes next is not for this connection to do
 	case jobSupply:
 		if s != nil && s.mode == refill {
 			c.supply(s, o)

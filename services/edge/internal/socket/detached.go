@@ -44,8 +44,13 @@ func (s *Server) Detach(o Opening, k *Kind, h Handler, out Output) (*Conn, Refus
 
 // Resume says that the Output takes bytes again. What waits is written before it returns, unless somebody else is at it.
 func (c *Conn) Resume() {
-	if c.word.has(token|armed) && c.word.acquireOrMark(writable) {
+	if !c.word.has(token|armed) || !c.word.acquireOrMark(writable) {
+		return
+	}
+	if d, ok := c.out.(*detached); ok && d.via.Load() == nil {
 		c.act()
+	} else { // it has moved in the meantime, perhaps to a socket that only workers write to
+		c.work()
 	}
 }
 
