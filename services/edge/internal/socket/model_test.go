@@ -19,6 +19,7 @@ type actor struct {
 	stop  func()
 	yield func(struct{}) bool
 	ready func() bool
+	works bool // it is a worker in its turn
 }
 
 // world is one run.
@@ -43,6 +44,10 @@ type world struct {
 	closeAsked bool
 	fault      string
 	sends      int
+
+	poll   *modelPoll   // where the connection has no socket of its own
+	lender *socket.Conn // the connection whose socket it gets; nil: none
+	waits  bool         // writing to the kernel may take time: only workers do it
 }
 
 func (w *world) faulty(format string, args ...any) {
@@ -121,6 +126,9 @@ func (w *world) Write(p []byte) int {
 	if w.shut || w.ends > 0 {
 		w.faulty("a write after the end of the stream")
 	}
+	if w.waits && !w.current.works {
+		w.faulty("a write that may wait by somebody who may not")
+	}
 	n := min(len(p), w.capacity-len(w.kernel))
 	if n > 0 && w.rnd.IntN(4) == 0 {
 		n = w.rnd.IntN(n + 1)
@@ -151,9 +159,12 @@ func (w *world) read() {
 func newWorld(seed uint64) *world {
 	w := &world{rnd: rand.New(rand.NewPCG(seed, 2))}
 	w.capacity = 1 + w.rnd.IntN(12)
-	w.conn = socket.NewMachine(w,
-		func(c *socket.Conn) { w.handed = append(w.handed, c); w.pause() },
-		func(*socket.Conn) {}, 1+w.rnd.IntN(30))
+	hand := func(c *socket.Conn) { w.handed = append(w.handed, c); w.pause() }
+	if bytes := 1 + w.rnd.IntN(30); w.rnd.IntN(2) == 0 {
+		w.conn = socket.NewMachine(w, hand, func(*socket.Conn) {}, bytes)
+	} else {
+		w.detach(hand, bytes)
+	}
 	for id := range 1 + w.rnd.IntN(3) {
 		size := []int{1, 2, 64}[w.rnd.IntN(3)]
 		r := &modelRoom{w: w, id: byte(id), ring: make([][]byte, size), ringAt: make([]uint64, size)}
@@ -183,14 +194,14 @@ func (w *world) populate() {
 	w.serve(func() bool { return w.event }, func() {
 		w.event = false
 		w.pause()
-		w.conn.Drained()
+		w.socket().Drained()
 	})
 	for range 2 {
 		w.serve(func() bool { return len(w.handed) > 0 }, func() {
 			c := w.handed[0]
 			w.handed = w.handed[1:]
 			w.pause()
-			if !c.Pass() {
+			if !w.works(c) {
 				w.handed = append(w.handed, c)
 			}
 		})
