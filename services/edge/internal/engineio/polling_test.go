@@ -351,13 +351,33 @@ func TestAServerThatClosesSaysSo(t *testing.T) {
 
 func TestAClientOfPythonIsSentAwayWithAnErrorWhilePolling(t *testing.T) {
 	t.Parallel()
-	python := func(h host) (engineiotest.Poller, *engineio.Session) {
+	of := func(h host, query, agent string) (engineiotest.Poller, *engineio.Session) {
 		sys := serve(t, engineio.Config{}, h)
-		a := sys.Do("GET", "EIO=4&transport=polling", "", "User-Agent", "python-requests/2.28.1")
+		a := sys.Do("GET", query, "", "User-Agent", agent)
 		return engineiotest.Poller{System: sys, ID: sid(t, a.Body)}, <-h.sessions
 	}
 
+	python := func(h host) (engineiotest.Poller, *engineio.Session) {
+		return of(h, "EIO=4&transport=polling", "python-requests/2.28.1")
+	}
 	h := newHost()
+	for _, client := range []struct {
+		query, agent string
+		status       int
+	}{
+		{"transport=polling&EIO=4&t=1", "an application's own", 400},
+		{"EIO=4&transport=polling&t=1", "Python/3.11 aiohttp/3.8.4", 400},
+		{"EIO=4&transport=polling&t=1", "node-XMLHttpRequest", 200},
+		{"EIO=4&transport=polling&t=1", "", 200},
+	} {
+		p, s := of(h, client.query, client.agent)
+		s.Close()
+		if a := p.Get(); a.Status != client.status {
+			t.Errorf("%+v: sent away with %d %s", client, a.Status, a.Body)
+		}
+		<-h.ends
+	}
+
 	p, s := python(h)
 	says(s, "last")
 	s.Close()

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strconv"
@@ -96,7 +97,7 @@ func (s *Server) open(c *fiber.Ctx) error {
 		return err
 	}
 	session := s.session(o, false)
-	session.final = isPython(c.Get(fiber.HeaderUserAgent))
+	session.final = isPython(c.Get(fiber.HeaderUserAgent), c.Context().URI().QueryString())
 	if _, no := s.sockets.Detach(o, s.polling, session, session); no != "" {
 		return no.Answer(c)
 	}
@@ -105,9 +106,16 @@ func (s *Server) open(c *fiber.Ctx) error {
 	return nil
 }
 
-// isPython says whether the client library is that of Python, synchronous or not.
-func isPython(agent string) bool {
-	return strings.Contains(agent, "python-requests") || strings.Contains(agent, "aiohttp")
+// isPython says whether the client library is that of Python, synchronous or not: by its name or, as applications and
+// proxies may change that, by the order of its query. Taking another for it does no harm: an error ends a session, too.
+func isPython(agent string, query []byte) bool {
+	return strings.Contains(agent, "python") || strings.Contains(agent, "aiohttp") || inverse(query)
+}
+
+// inverse says whether the transport stands before the version; clients in JavaScript have it behind.
+func inverse(query []byte) bool {
+	transport, version := bytes.Index(query, []byte("transport=")), bytes.Index(query, []byte("EIO="))
+	return 0 <= transport && transport < version
 }
 
 // resume serves a request that names its session.
