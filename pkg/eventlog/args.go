@@ -2,30 +2,24 @@ package eventlog
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/talus-tally/talus/pkg/wire"
 )
 
 // arguments collects what a script is sent. The client takes values of any type, and would have a box made for each; so it
-// gets pointers into two lists instead.
+// gets pointers into a list instead.
 type arguments struct {
-	all     []any
-	texts   []string
-	numbers []uint64
+	all   []any
+	texts []string
 }
 
 func (a *arguments) text(texts ...string) {
 	for _, s := range texts {
 		a.texts = append(a.texts, s)
 		a.all = append(a.all, &a.texts[len(a.texts)-1])
-	}
-}
-
-func (a *arguments) number(numbers ...uint64) {
-	for _, n := range numbers {
-		a.numbers = append(a.numbers, n)
-		a.all = append(a.all, &a.numbers[len(a.numbers)-1])
 	}
 }
 
@@ -41,7 +35,8 @@ func (a *arguments) bytes(list ...[]byte) {
 
 const (
 	commitKeys = 13 // that commit.lua names
-	fixedArgs  = 33 // arguments of commit.lua before the lists
+	groupArgs  = 3  // arguments of commit.lua before the records
+	recordArgs = 8  // of each record before its lists
 )
 
 // form is how a server is told which script to run. Its values are boxed once.
@@ -52,41 +47,45 @@ var (
 	byText = form{"eval", commitSource} // nobody can flush it between two commands
 )
 
-// command is the call of commit.lua, with its arguments in its order.
-func (l *Log) command(ctx context.Context, c *Commit, f form) *redis.Cmd {
-	fields, attached, detached := c.Meta.args()
-	if c.Meta.Saved != nil {
-		fields = append(fields, "sv", *c.Meta.Saved)
-	}
-	const front = 3 + commitKeys + fixedArgs
-	a := arguments{
-		all:   make([]any, 0, front+2*len(c.Images)+len(fields)+len(attached)+len(detached)),
-		texts: make([]string, 0, 32), numbers: make([]uint64, 0, 24),
+// limits is what commit.lua is told of the log itself, the same in every call.
+func limits(cfg Config, writer string) any {
+	return fmt.Sprintf("%d %d %d %d %d %s", cfg.UndoDepth, cfg.UndoBytes, max(0, cfg.Retention), cfg.MinAge.Milliseconds(), cfg.MaxLogBytes, writer)
+}
+
+// command is the call of commit.lua for commits of one session, each decided on the one before, with its arguments in its order.
+func (l *Log) command(ctx context.Context, group []Commit, f form) *redis.Cmd {
+	c := &group[0]
+	n := 3 + commitKeys + groupArgs
+	for i := range group {
+		n += recordArgs + 2*len(group[i].Images)
 	}
 	k := keysOf(c.Session)
-	a.all = append(a.all, f.verb, f.script, commitKeys)
 	names := k.ofCommit()
-	c.addKeys(&a, k, names)
-	c.addRecord(&a)
-	c.addStack(&a, l.cfg)
-	c.addKeyed(&a)
-	a.number(uint64(max(0, l.cfg.Retention)), uint64(l.cfg.MinAge.Milliseconds()), uint64(l.cfg.MaxLogBytes))
-	c.addMessage(&a, names[11])
-	set, gone := c.counts()
-	a.number(2*set, gone, uint64(len(fields)), uint64(len(attached)), uint64(len(detached)))
-	c.addTurn(&a, &l.turns)
-	c.addImages(&a)
-	a.all = append(append(append(a.all, fields...), attached...), detached...)
+	a := arguments{all: make([]any, 0, n), texts: make([]string, 0, commitKeys+2+4*len(group))}
+	a.all = append(a.all, f.verb, f.script, commitKeys)
+	addKeys(&a, k, names, group)
+	a.all = append(a.all, l.limits)
+	a.text(l.base(group))
+	if c.Silent {
+		a.text("")
+	} else {
+		a.text(names[11])
+	}
+	for i := range group {
+		group[i].addTo(&a)
+	}
 	cmd := redis.NewCmd(ctx, a.all...)
 	cmd.SetFirstKeyPos(3)
 	return cmd
 }
 
-func (c *Commit) addKeys(a *arguments, k keys, names [len(inCommit)]string) {
-	nodes := k.nodes(c.Generation)
+func addKeys(a *arguments, k keys, names [len(inCommit)]string, group []Commit) {
+	nodes := k.nodes(group[0].Generation)
 	staged := nodes
-	if c.Staged != nil {
-		staged = k.nodes(c.Staged.Generation)
+	for i := range group {
+		if s := group[i].Staged; s != nil {
+			staged = k.nodes(s.Generation)
+		}
 	}
 	a.text(names[:2]...)
 	a.text(nodes)
@@ -94,69 +93,72 @@ func (c *Commit) addKeys(a *arguments, k keys, names [len(inCommit)]string) {
 	a.text(staged, names[10])
 }
 
-func (c *Commit) addRecord(a *arguments) {
-	const digits = 16 // of each
-	b := c.Base.Epoch.AppendText(make([]byte, 0, 3*digits))
-	names := string(c.Record.Digest.AppendText(c.Base.Digest.AppendText(b)))
-	a.text(names[:digits])
-	a.number(c.Base.Version)
-	a.text(names[digits : 2*digits])
-	a.number(c.Record.Version)
-	a.text(names[2*digits:])
-	a.bytes(c.Record.Raw, c.Delta)
-	a.number(c.Count, c.Sum, uint64(c.Generation))
-	if c.Staged == nil {
-		a.text("")
-	} else {
-		a.number(uint64(c.Staged.Generation))
-	}
-}
-
-func (c *Commit) addStack(a *arguments, cfg Config) {
-	a.text(c.Stack.String())
-	a.number(c.Entry.Version)
-	a.text(c.Entry.meta())
-	a.bytes(c.Entry.Payload)
-	a.number(uint64(cfg.UndoDepth), uint64(cfg.UndoBytes))
-}
-
-func (c *Commit) addKeyed(a *arguments) {
-	if c.Key == nil {
-		a.text("", "")
-		return
-	}
-	a.text(c.Key.Key)
-	a.bytes(c.Key.append(nil, c.token))
-}
-
-func (c *Commit) addMessage(a *arguments, channel string) {
-	switch {
-	case c.Silent:
-		a.text("", "")
-	case len(c.Record.Raw) <= wire.MaxPublished:
-		a.text(channel, "")
-	default:
-		a.text(channel)
-		a.bytes(wire.AppendNotice(nil, wire.Notice{Session: c.Session, Position: c.Record.Position(), Size: uint32(len(c.Record.Raw))}))
-	}
-}
-
-func (c *Commit) addTurn(a *arguments, t *turns) {
-	var turn, missing uint64
-	more := ""
+// base is what the group stands on, and what is to be done if that is not the head.
+func (l *Log) base(group []Commit) string {
+	c, last := &group[0], &group[len(group)-1]
+	var turn, missing, more uint64
 	if c.AskTurn {
-		turn = uint64(t.length().Milliseconds())
+		turn = uint64(l.turns.length().Milliseconds())
 	}
-	if c.more {
-		more = "1"
+	if last.more {
+		more = 1
 	}
 	if !c.follows {
 		missing = maxBrought
 	}
-	a.text(t.writer)
-	a.number(turn)
-	a.text(more)
-	a.number(missing)
+	b := append(c.Base.Epoch.AppendText(make([]byte, 0, 96)), ' ')
+	b = append(strconv.AppendUint(b, c.Base.Version, 10), ' ')
+	b = c.Base.Digest.AppendText(b)
+	return string(appendNumbers(b, uint64(c.Generation), turn, more, missing))
+}
+
+// appendNumbers appends each behind a space.
+func appendNumbers(b []byte, numbers ...uint64) []byte {
+	for _, n := range numbers {
+		b = strconv.AppendUint(append(b, ' '), n, 10)
+	}
+	return b
+}
+
+// addTo adds what commit.lua is told of one record.
+func (c *Commit) addTo(a *arguments) {
+	fields, attached, detached := c.Meta.args()
+	if c.Meta.Saved != nil {
+		fields = append(fields, "sv", *c.Meta.Saved)
+	}
+	set, gone := c.counts()
+	b := append(strconv.AppendUint(make([]byte, 0, 128), c.Record.Version, 10), ' ')
+	b = appendNumbers(c.Record.Digest.AppendText(b), c.Count, c.Sum)
+	b = append(append(append(b, ' '), c.Stack.String()...), ' ')
+	b = append(strconv.AppendUint(b, c.Entry.Version, 10), ' ')
+	if c.Staged == nil {
+		b = append(b, '-')
+	} else {
+		b = strconv.AppendUint(b, uint64(c.Staged.Generation), 10)
+	}
+	b = appendNumbers(b, 2*set, gone, uint64(len(fields)), uint64(len(attached)), uint64(len(detached)))
+	a.text(string(b))
+	a.bytes(c.Record.Raw, c.Delta)
+	a.text(c.Entry.meta())
+	a.bytes(c.Entry.Payload)
+	if c.Key == nil {
+		a.text("")
+		a.bytes(nil)
+	} else {
+		a.text(c.Key.Key)
+		a.bytes(c.Key.append(nil, c.token))
+	}
+	a.bytes(c.notice())
+	c.addImages(a)
+	a.all = append(append(append(a.all, fields...), attached...), detached...)
+}
+
+// notice is what is published of a record that is too large for the channel; nil for others, which are published themselves.
+func (c *Commit) notice() []byte {
+	if c.Silent || len(c.Record.Raw) <= wire.MaxPublished {
+		return nil
+	}
+	return wire.AppendNotice(nil, wire.Notice{Session: c.Session, Position: c.Record.Position(), Size: uint32(len(c.Record.Raw))})
 }
 
 // counts are the numbers of nodes that are set and that are gone.

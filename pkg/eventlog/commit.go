@@ -95,11 +95,12 @@ func (l *Log) Commit(ctx context.Context, c Commit) (wire.Position, error) {
 // send runs the script once. A server that does not know it is sent its text.
 func (l *Log) send(ctx context.Context, c Commit) (any, error) {
 	defer l.turns.attempt(time.Now())
-	cmd := l.command(ctx, &c, byHash)
-	err := l.courier.carry(ctx, c.size(), cmd)
+	alone := []Commit{c}
+	cmd := l.command(ctx, alone, byHash)
+	err := l.courier.carry(ctx, c.size(), 1, cmd)
 	if err == nil && forgotten(cmd.Err()) {
-		cmd = l.command(ctx, &c, byText)
-		err = l.courier.carry(ctx, c.size(), cmd)
+		cmd = l.command(ctx, alone, byText)
+		err = l.courier.carry(ctx, c.size(), 1, cmd)
 	}
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 // Bounds of what travels together.
 const (
 	trips       = 2         // round trips under way at the same time; what comes meanwhile waits for the next
-	tripScripts = 64        // in one of them, unless one caller brings more
+	tripCommits = 64        // in one of them, unless one caller brings more
 	tripBytes   = 256 << 10 // who brings more goes alone
 )
 
@@ -37,15 +37,17 @@ type courier struct {
 type parcel struct {
 	ctx  context.Context // of the call
 	cmds []*redis.Cmd
+	size int       // commits in them
 	trip []*parcel // with true in turn: what is to be sent, this first
 	turn chan bool // true: make the trip; false: it was made
 }
 
 var parcels = sync.Pool{New: func() any { return &parcel{turn: make(chan bool, 1)} }}
 
-// carry runs scripts in their order. Each has its own result, unless carry returns an error: then none was sent.
-func (c *courier) carry(ctx context.Context, size int, cmds ...*redis.Cmd) error {
-	if _, many := c.rdb.(*redis.ClusterClient); many || size > tripBytes { // one server that is slow would hold up the others
+// carry runs scripts with so many bytes and commits in their order. Each has its own result, unless carry returns an error:
+// then none was sent.
+func (c *courier) carry(ctx context.Context, bytes, commits int, cmds ...*redis.Cmd) error {
+	if _, many := c.rdb.(*redis.ClusterClient); many || bytes > tripBytes { // one server that is slow would hold up the others
 		c.send(ctx, cmds)
 		return nil
 	}
@@ -58,7 +60,7 @@ func (c *courier) carry(ctx context.Context, size int, cmds ...*redis.Cmd) error
 		return nil
 	}
 	p := parcels.Get().(*parcel)
-	p.ctx, p.cmds = ctx, cmds
+	p.ctx, p.cmds, p.size = ctx, cmds, commits
 	c.waiting = append(c.waiting, p)
 	c.mu.Unlock()
 	return c.wait(p)
@@ -110,9 +112,9 @@ func (c *courier) travel(p *parcel) {
 func (c *courier) next() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, scripts := 0, 0
-	for n < len(c.waiting) && (n == 0 || scripts+len(c.waiting[n].cmds) <= tripScripts) {
-		scripts += len(c.waiting[n].cmds)
+	n, commits := 0, 0
+	for n < len(c.waiting) && (n == 0 || commits+c.waiting[n].size <= tripCommits) {
+		commits += c.waiting[n].size
 		n++
 	}
 	if n == 0 {

@@ -123,6 +123,8 @@ func unanswered(err error) bool {
 	var reply redis.Error
 	var network *net.OpError
 	switch {
+	case errors.Is(err, errNotLooked):
+		return true // but the group may have been sent twice
 	case errors.As(err, &reply), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, errNotSent):
 		return false
 	case errors.As(err, &network) && network.Op == "dial":

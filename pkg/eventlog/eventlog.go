@@ -58,6 +58,7 @@ type Log struct {
 	rdb     redis.UniversalClient
 	cfg     Config
 	metrics *metrics
+	limits  any // what commit.lua is told of them, boxed once
 	turns   turns
 	courier courier
 }
@@ -65,7 +66,9 @@ type Log struct {
 // New is a log on rdb, which should be made from [Options]: a client that repeats a script by itself costs an extra look into
 // the log, though never a second commit.
 func New(rdb redis.UniversalClient, cfg Config) *Log {
-	return &Log{rdb: rdb, cfg: cfg.withDefaults(), metrics: newMetrics(cfg.Registry), turns: newTurns(), courier: courier{rdb: rdb}}
+	l := &Log{rdb: rdb, cfg: cfg.withDefaults(), metrics: newMetrics(cfg.Registry), turns: newTurns(), courier: courier{rdb: rdb}}
+	l.limits = limits(l.cfg, l.turns.writer)
+	return l
 }
 
 // Options reads a Redis URL: redis://, rediss:// or unix:// for one server; redis+cluster:// or rediss+cluster:// with

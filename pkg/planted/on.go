@@ -22,10 +22,10 @@ func Sometimes(b Bug) bool { return b == chosen && asked.Add(1)%20 == 0 }
 // edits are the bugs that stand in scripts.
 var edits = map[Bug]struct{ right, wrong string }{
 	KeepRedo: {"elseif redos > 0 then", "elseif false then"},
-	PublishOnly: {"-- Phase B: append.", `if version % 20 == 0 then
-  redis.call('PUBLISH', ARGV[23], ARGV[6])
-  return {1, 1, 0}
-end`},
+	PublishOnly: {"-- Phase B: append.", `if #messages == 0 and not refusal and number % 20 == 0 then
+    redis.call('PUBLISH', ARGV[3], record)
+    return {1, 1, 0}
+  end`},
 }
 
 // Script is the text of a Redis script with the bug that this process has, if that is one of the script. It panics if the
