@@ -44,7 +44,7 @@ type form struct{ verb, script any }
 
 var (
 	byHash = form{"evalsha", commitScript.Hash()}
-	byText = form{"eval", commitSource} // nobody can flush it between two commands
+	byText = form{"eval", commitText} // nobody can flush it between two commands
 )
 
 // limits is what commit.lua is told of the log itself, the same in every call.

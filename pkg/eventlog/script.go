@@ -50,7 +50,8 @@ var burySource string
 // The scripts. They are sent by their hash. A server that does not know one (it was restarted, it took over, somebody flushed
 // them) is sent the text instead, not given it beforehand: what was given can be flushed again before it is used.
 var (
-	commitScript   = redis.NewScript(planted.Script(commitSource))
+	commitText     = planted.Script(commitSource)
+	commitScript   = redis.NewScript(commitText)
 	createScript   = redis.NewScript(createSource)
 	deleteScript   = redis.NewScript(deleteSource)
 	updateScript   = redis.NewScript(updateSource)
