@@ -27,7 +27,8 @@ import (
 // under is a small Talus inside the test.
 func under(t *testing.T, edges int) *system.System {
 	t.Helper()
-	running := harness.Start(t, harness.Shape{Commands: 1, Edges: edges})
+	short := map[string]string{"TALUS_DRAIN": "500ms"} // an edge waits for pollers, which are gone
+	running := harness.Start(t, harness.Shape{Commands: 1, Edges: edges, Settings: short})
 	opts, err := redis.ParseURL(running.RedisURL)
 	if err != nil {
 		t.Fatal(err)
