@@ -116,7 +116,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // All is the whole list, in its order.
 func All() []Fault {
-	return slices.Concat(services(), redisAway(), redisRefuses(), redisLoses(), network(), feeds(), clients())
+	return slices.Concat(services(), redisAway(), redisRefuses(), redisLoses(), network(), feeds(), requests(), clients())
 }
 
 // Smoke are the faults of a short run: one of each kind.
