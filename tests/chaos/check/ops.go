@@ -54,7 +54,7 @@ func (r *run) acked(s *session, o *op) bool {
 		return r.absent(s, o, done)
 	default:
 		r.looked(Acks)
-		r.placed(s, o, done)
+		r.placed(s, o)
 	}
 	return true
 }
@@ -74,7 +74,7 @@ func (r *run) absent(s *session, o *op, done *request) bool {
 }
 
 // placed wants every answer to name the entry that is in the log.
-func (r *run) placed(s *session, o *op, done *request) {
+func (r *run) placed(s *session, o *op) {
 	e := &s.log[o.entries[0]]
 	for _, a := range o.attempts {
 		if a.kind != history.OK || a.idle {
@@ -87,8 +87,10 @@ func (r *run) placed(s *session, o *op, done *request) {
 		if !stack && a.command != "" && a.command != e.command {
 			r.violates(Acks, o.lines(s, a), "session %s: the answer says command %s, the log has command %s at version %d", s.id, a.command, e.command, e.pos.Version)
 		}
+		if a.pos == e.pos { // else it is of a commit that was lost, and a repeat was carried out again
+			s.show(o.entries[0], a.line, a.end)
+		}
 	}
-	s.show(o.entries[0], done.line, done.end)
 }
 
 // lines are the lines that show what became of an operation.

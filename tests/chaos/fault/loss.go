@@ -22,7 +22,7 @@ func redisLoses() []Fault {
 		{ID: "F11-flush", Title: "FLUSHALL", Hold: time.Second, Loses: true, Erases: true, Inject: flushed},
 		{ID: "F11-keys", Title: "keys of sessions deleted", Hold: time.Second, Loses: true, Erases: true, Aims: 2, Inject: deleted("*")},
 		{ID: "F11-torn", Title: "nodes of a session deleted", Hold: time.Second, Loses: true, Aims: 1, Inject: deleted("n:*")},
-		{ID: "F23", Title: "log compacted while clients resume", Hold: time.Second, Shape: cutting(), LogEvery: time.Second / 2, Inject: compacted},
+		{ID: "F23", Title: "log compacted while clients resume", Hold: time.Second, Shape: cutting(), LogEvery: 100 * time.Millisecond, Inject: compacted},
 	}
 }
 
@@ -157,7 +157,7 @@ func compacted(ctx context.Context, s *Scene) (Heal, error) {
 		pause(ctx, time.Second)
 		return err
 	}
-	defer every(time.Millisecond, p.push)()
+	defer every(20*time.Millisecond, p.push)() // not faster than the logs are read
 	_, stand, err := span(ctx, s.System.Primary, session)
 	target := stand + int64(s.Rng.IntN(5)) - 1
 	first := int64(0)
