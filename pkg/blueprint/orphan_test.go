@@ -46,7 +46,7 @@ func TestAdoptingBringsANodeIntoTheTermsOfTheTemplate(t *testing.T) {
 	tpl := decode(t, orphanTemplate)
 	name, status := blueprint.PropertyID("step", "name").String(), blueprint.PropertyID("step", "status").String()
 	added, size := blueprint.PropertyID("step", "_feat_scheduling_status").String(), blueprint.PropertyID("step", "size").String()
-	todo := `"` + blueprint.OptionID("step", "_feat_scheduling_status", "To Do").String() + `"`
+	initial := `"` + blueprint.OptionID("step", "_feat_scheduling_status", "To Do").String() + `"`
 	small := `"` + blueprint.OptionID("step", "size", "S").String() + `"`
 	stepID, bareID := blueprint.TypeID("step").String(), blueprint.TypeID("bare").String()
 	reason := `"` + blueprint.ReasonUnknownType + `"`
@@ -62,17 +62,17 @@ func TestAdoptingBringsANodeIntoTheTermsOfTheTemplate(t *testing.T) {
 		"keys become ids, selects get their default": {
 			typ: "step", name: "N", props: map[string]string{"status": `"x"`, size: `"M"`},
 			wantType: stepID, wantName: "N",
-			wantProps: map[string]string{name: `"N"`, status: `"x"`, added: todo, size: `"M"`},
+			wantProps: map[string]string{name: `"N"`, status: `"x"`, added: initial, size: `"M"`},
 		},
 		"the name comes from the name property": {
 			typ: stepID, name: "N", props: map[string]string{name: `"P"`, "name": `"Q"`},
 			wantType: stepID, wantName: "P",
-			wantProps: map[string]string{name: `"P"`, added: todo, size: small},
+			wantProps: map[string]string{name: `"P"`, added: initial, size: small},
 		},
 		"an empty name property takes the name": {
 			typ: "step", name: "N", props: map[string]string{"name": `""`},
 			wantType: stepID, wantName: "N",
-			wantProps: map[string]string{name: `"N"`, added: todo, size: small},
+			wantProps: map[string]string{name: `"N"`, added: initial, size: small},
 		},
 		"a name among the properties of a type without one is dropped": {
 			typ: "bare", name: "N", props: map[string]string{"name": `"N"`},
@@ -88,7 +88,7 @@ func TestAdoptingBringsANodeIntoTheTermsOfTheTemplate(t *testing.T) {
 			typ: "step", name: "N", props: map[string]string{"size": `"M"`},
 			meta:     map[string]string{"orphaned_properties": `{"status":"old","size":"S","gone":1,"start_date":null}`},
 			wantType: stepID, wantName: "N",
-			wantProps: map[string]string{name: `"N"`, status: `"old"`, added: todo, size: `"M"`},
+			wantProps: map[string]string{name: `"N"`, status: `"old"`, added: initial, size: `"M"`},
 			wantM:     map[string]string{"orphaned_properties": `{"gone":1}`},
 			info:      blueprint.OrphanInfo{Properties: 1, RestoredProperties: 1},
 		},

@@ -33,9 +33,6 @@ func pause(ctx context.Context, d time.Duration) {
 
 // TALUS_LOAD_REPEATS is how often the large session is loaded.
 func TestASessionOf100000NodesLoadsExactlyUnder2000CommitsPerSecond(t *testing.T) {
-	if testing.Short() {
-		t.Skip("not in short runs")
-	}
 	repeats := 2
 	if text := os.Getenv("TALUS_LOAD_REPEATS"); text != "" {
 		var err error

@@ -65,7 +65,7 @@ func TestSiblingsStandWhereTheyWerePut(t *testing.T) {
 			},
 			"move": func(t *rapid.T) {
 				if len(want) == 0 {
-					t.Skip("nothing to move")
+					return // there is nothing to move
 				}
 				from := rapid.IntRange(0, len(want)-1).Draw(t, "from")
 				node := want[from]

@@ -148,9 +148,10 @@ func TestAConnectionThatAsksTooOftenIsSentAway(t *testing.T) {
 
 func TestOtherLimitsOfAConnection(t *testing.T) {
 	t.Parallel()
-	e, _ := serve(t, edge.Config{MaxMessage: 2048, JoinWithin: 3 * time.Second, Joins: 1})
+	e, _ := serve(t, edge.Config{MaxMessage: 2048, Joins: 1})
+	hasty, _ := serve(t, edge.Config{JoinWithin: 500 * time.Millisecond})
 	first, second := creates(t, redistest.URL(t)), creates(t, redistest.URL(t))
-	loud, idle, greedy := dials(t, e), dials(t, e), first.dial(e, "")
+	loud, idle, greedy := dials(t, e), dials(t, hasty), first.dial(e, "")
 	read(t, greedy)
 
 	says(t, loud, strings.Repeat("x", 2049))
@@ -162,7 +163,7 @@ func TestOtherLimitsOfAConnection(t *testing.T) {
 		t.Errorf("a session too many: %s", text)
 	}
 	refused(t, e, "message_size", 1)
-	refused(t, e, "join_deadline", 1)
+	refused(t, hasty, "join_deadline", 1)
 	refused(t, e, "sessions", 1)
 }
 

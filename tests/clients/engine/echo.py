@@ -61,9 +61,13 @@ for namespace in ("/", "/chat"):
 connected, gone, kicked = watch(client, "connect"), watch(client, "disconnect"), watch(client, "disconnect", "/chat")
 numbers = watch(client, "number")
 
-# The client hands each message to a thread of its own, so that they may be seen in another order than they came in.
+# The client gives each message to a thread of its own, so handlers may be called in another order than messages came in.
+came, receive = [], client.eio._receive_packet
+client.eio._receive_packet = lambda packet: (came.append(str(packet.data)), receive(packet))
 client.emit("count", 500)
 same(sorted(numbers.get(timeout=20)[0] for _ in range(500)), list(range(500)))
+same([text for text in came if '"number"' in text], [f'2["number",{n}]' for n in range(500)])
+client.eio._receive_packet = receive
 for namespace in ("/", "/chat"):
     echoes(client, seen[namespace], namespace)
     acknowledges(client, answered[namespace], namespace)
