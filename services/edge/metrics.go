@@ -9,10 +9,7 @@ import (
 
 // measure registers the counts that the sockets, the feed and the sessions of Engine.IO keep themselves.
 func (e *Edge) measure() {
-	counter := func(name, help string, value func(socket.Stats) uint64) {
-		e.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
-			func() float64 { return float64(value(e.sockets.Stats())) }))
-	}
+	counter := counters(e.registry, e.sockets.Stats)
 	e.registry.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "talus_connections", Help: "Open connections of clients."},
 		func() float64 { return float64(e.sockets.Stats().Connections) }))
@@ -32,10 +29,7 @@ func (e *Edge) measure() {
 
 // measureSessions registers the counts of Engine.IO.
 func (e *Edge) measureSessions() {
-	counter := func(name, help string, value func(engineio.Stats) uint64) {
-		e.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
-			func() float64 { return float64(value(e.polls.Stats())) }))
-	}
+	counter := counters(e.registry, e.polls.Stats)
 	e.registry.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "talus_engineio_sessions", Help: "Open sessions of Engine.IO."},
 		func() float64 { return float64(e.polls.Stats().Sessions) }))
@@ -46,4 +40,12 @@ func (e *Edge) measureSessions() {
 	counter("talus_engineio_errors_total", "Requests of Engine.IO that were answered with an error.", func(s engineio.Stats) uint64 { return s.Refused })
 	counter("talus_engineio_violations_total", "Sessions ended because the client broke the protocol.", func(s engineio.Stats) uint64 { return s.Violations })
 	counter("talus_engineio_silent_closes_total", "Sessions ended because no pong came.", func(s engineio.Stats) uint64 { return s.Silent })
+}
+
+// counters returns a function that registers one of the counts that somebody keeps.
+func counters[S any](registry prometheus.Registerer, kept func() S) func(name, help string, value func(S) uint64) {
+	return func(name, help string, value func(S) uint64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(value(kept())) }))
+	}
 }

@@ -76,10 +76,18 @@ func (Native) Next(_ string, b []byte) (Piece, error) {
 		return Piece{}, err
 	}
 	p := Piece{Size: size, Text: payload}
-	switch op {
-	case opText:
+	if op == opText {
 		p.Kind = kindOf(payload)
 		p.Last = true
+	} else {
+		p.control(op, payload)
+	}
+	return p, nil
+}
+
+// control reads a control frame of RFC 6455.
+func (p *Piece) control(op byte, payload []byte) {
+	switch op {
 	case opPing:
 		p.Kind, p.Text = Answer, masked(opPong, payload)
 	case opClose:
@@ -88,7 +96,6 @@ func (Native) Next(_ string, b []byte) (Piece, error) {
 			p.Code = int(binary.BigEndian.Uint16(payload))
 		}
 	}
-	return p, nil
 }
 
 // kindOf reads the type of a native frame, which comes first in it.

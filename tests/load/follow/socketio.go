@@ -2,7 +2,6 @@ package follow
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -39,20 +38,14 @@ func (d SocketIO) Next(session string, b []byte) (Piece, error) {
 		return Piece{}, err
 	}
 	p := Piece{Size: size}
-	switch op {
-	case opText:
-		p, err = d.packet(session, payload)
-		p.Size = size
-		if p.Kind == Answer {
-			p.Text = masked(opText, p.Text)
-		}
-	case opPing:
-		p.Kind, p.Text = Answer, masked(opPong, payload)
-	case opClose:
-		p.Kind = Farewell
-		if len(payload) >= 2 {
-			p.Code = int(binary.BigEndian.Uint16(payload))
-		}
+	if op != opText {
+		p.control(op, payload)
+		return p, nil
+	}
+	p, err = d.packet(session, payload)
+	p.Size = size
+	if p.Kind == Answer {
+		p.Text = masked(opText, p.Text)
 	}
 	return p, err
 }

@@ -119,6 +119,12 @@ func TestTooManyCommandsAreRefusedAndTheOthersCarriedOut(t *testing.T) {
 	ofLane, ofAll := <-do(a, command(t, 5)), <-do(b, command(t, 6))
 	close(gate)
 
+	refusesMore(t, ofLane, ofAll, taken)
+}
+
+// refusesMore wants the commands beyond the bounds of their lane and of all to be refused, and the others to be carried out.
+func refusesMore(t *testing.T, ofLane, ofAll commands.Answer, taken []chan commands.Answer) {
+	t.Helper()
 	if ofLane.Status != http.StatusTooManyRequests || ofAll.Status != http.StatusServiceUnavailable {
 		t.Errorf("refused with %d and %d", ofLane.Status, ofAll.Status)
 	}
@@ -152,14 +158,7 @@ func TestCommandsThatWaitAreBoundedInBytesToo(t *testing.T) {
 	ofLane, ofAll := <-do(a, of(20)), <-do(b, of(20))
 	close(gate)
 
-	if ofLane.Status != http.StatusTooManyRequests || ofAll.Status != http.StatusServiceUnavailable {
-		t.Errorf("refused with %d and %d", ofLane.Status, ofAll.Status)
-	}
-	for i, answer := range taken {
-		if got := <-answer; got.Status != http.StatusOK {
-			t.Errorf("command %d: %+v", i+1, got)
-		}
-	}
+	refusesMore(t, ofLane, ofAll, taken)
 	for range 3 { // and there is room again
 		if got := <-do(a, of(80)); got.Status != http.StatusOK {
 			t.Errorf("afterwards: %+v", got)
