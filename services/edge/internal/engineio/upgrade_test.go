@@ -165,7 +165,7 @@ func TestAnUpgradeThatIsLostLeavesTheSessionPolling(t *testing.T) {
 			case <-time.After(200 * time.Millisecond):
 				says(s, "hello")
 				a := <-pending
-				if string(a.Body) == "6" { // the loss was noticed only now
+				if a.Body == "6" { // the loss was noticed only now
 					a = <-p.Polls()
 				}
 				p.Wants(a, 200, "4hello")
