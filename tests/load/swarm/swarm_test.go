@@ -116,6 +116,7 @@ func TestASwarmThatIsToldNoPositionComesBackAtTheHead(t *testing.T) {
 
 			seats := s.Drop()
 			missed := ann.Creates("roof", "house").Version
+			ann.Reaches(missed) // and so does her edge
 			s.Tell(map[string]uint64{plan.ID: missed})
 			if err := s.Open(t.Context(), seats); err != nil {
 				t.Fatal(err)
@@ -145,7 +146,7 @@ func TestASwarmThatComesTooLateFindsThatItMissedSomething(t *testing.T) {
 			await(t, s, plan.ID, house)
 
 			seats := s.Drop()
-			ann.Creates("roof", "house") // nobody told them
+			ann.Reaches(ann.Creates("roof", "house").Version) // so does her edge, and nobody told them
 			s.Tell(map[string]uint64{plan.ID: house})
 			if err := s.Open(t.Context(), seats); err != nil {
 				t.Fatal(err)
