@@ -191,12 +191,45 @@ func TestWhatCannotBeRecoveredBeginsAnew(t *testing.T) {
 		if p.pid == ann.pid || (p.pid == "") != (name == "not asked for") {
 			t.Errorf("%s: pid %q, was %q", name, p.pid, ann.pid)
 		}
+		if p.id == ann.id {
+			t.Errorf("%s: the id is that of before", name)
+		}
 	}
 	p := meets(t, b, "")
 	p.hears("0{")
 	gone := uuid.NewString()
 	p.says(fmt.Sprintf(`40/graph,{"session_id":"%s","recover":true,"pid":"%s","offset":"%s"}`, gone, ann.pid, gone+start[36:]))
 	p.hears(`44/graph,{"message":"Session not found`)
+}
+
+// Who missed too much to be sent it before CONNECT is answered is one more client under a new id, and live.
+func TestWhoMissedMoreThanIsReplayedBeginsAnew(t *testing.T) {
+	t.Parallel()
+	e, _ := serve(t, edge.Config{})
+	plan := creates(t, redistest.URL(t))
+	ann := connects(t, e, plan.named(`,"recover":true`))
+	start := ann.event("session:position").Offset
+	_ = ann.conn.CloseNow()
+	for range 40 {
+		if err := plan.commit(t.Context(), 100<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	p := connects(t, e, plan.returns(ann.pid, start))
+	at := p.event("session:position")
+	for own := p.event("session:connected"); own.Client != p.id; { // who was there before may be told of first
+		own = p.event("session:connected")
+	}
+	plan.commitsEvents(1)
+	next := p.event("graph:node-created")
+
+	if p.id == ann.id || p.pid == ann.pid {
+		t.Errorf("came back as %s %s, was %s %s", p.id, p.pid, ann.id, ann.pid)
+	}
+	if at.Version != 40 || next.Version != 41 {
+		t.Errorf("told version %d, then got %d", at.Version, next.Version)
+	}
 }
 
 // flipped is another character of the same kind.

@@ -25,10 +25,12 @@ type client struct {
 	conn      *socket.Conn
 
 	// Fixed by Connect.
-	id      uuid.UUID // the client_id, and the namespace's id of the peer
 	dialect graphevent.Dialect
-	recover bool   // it wants offsets
-	pid     string // its token, if so
+	recover bool // it wants offsets
+
+	// Fixed when CONNECT is answered.
+	id  uuid.UUID // the client_id, and the namespace's id of the peer
+	pid string    // its token, if it wants offsets
 
 	// Of the goroutine that reads.
 	budget rate.Bucket    // of joins
@@ -58,7 +60,7 @@ func (c *client) connect(a auth) {
 	case a.session == uuid.Nil:
 		c.socket.Refuse("Session not found: "+a.named, c.namespace.cfg.Problem(wire.InvalidSession, "Session not found: not an id"))
 	case c.mayJoin():
-		c.enter(&subscription{client: c, session: a.session, connects: true}, hub.After{})
+		c.first(a.session)
 	}
 }
 
@@ -81,15 +83,21 @@ func (c *client) recovers(a auth) (graphevent.Offset, bool) {
 	return graphevent.Offset{}, false
 }
 
-// renew gives the peer a token that it did not have.
+// renew makes the peer, which asked to be continued, one that comes for the first time: another id, another token.
 func (c *client) renew() {
+	c.id = newID()
 	c.pid = newPID(c.id, c.dialect, time.Now()).sign(c.namespace.cfg.Key())
+}
+
+// first joins the session that CONNECT waits for, at its head.
+func (c *client) first(session uuid.UUID) {
+	c.enter(&subscription{client: c, id: c.id, session: session, connects: true}, hub.After{})
 }
 
 // resume joins the session of a peer that comes back, behind the last commit of which it has all events.
 func (c *client) resume(from graphevent.Offset) {
 	if c.mayJoin() {
-		s := &subscription{client: c, session: from.Session, connects: true, replay: &replay{events: from.Events}}
+		s := &subscription{client: c, id: c.id, session: from.Session, connects: true, replay: &replay{events: from.Events}}
 		c.enter(s, hub.After{Given: true, Proven: true, Position: from.Position})
 	}
 }

@@ -47,7 +47,7 @@ func (c *client) join(e socketio.Event) {
 		s.again(e.Ack)
 		return
 	}
-	c.enter(&subscription{client: c, session: session, ack: e.Ack}, hub.After{})
+	c.enter(&subscription{client: c, id: c.id, session: session, ack: e.Ack}, hub.After{})
 }
 
 // leave leaves the session that an event names.

@@ -48,7 +48,7 @@ func (r *replay) collect(s *subscription) {
 
 func (r *replay) read(s *subscription) {
 	if r.reads++; r.reads > maxReads || len(r.missed) > maxReplay {
-		r.give(s)
+		s.anew("large")
 		return
 	}
 	r.at.Sub.Refill(r.at.Ring, r.next-1, func(_ uint64, frames [][]byte) {
@@ -73,7 +73,7 @@ func (r *replay) take(frame []byte) {
 // finish sends what was collected, then the answer to CONNECT, then what comes from now on.
 func (r *replay) finish(s *subscription) {
 	if len(r.missed) > maxReplay {
-		r.give(s)
+		s.anew("large")
 		return
 	}
 	if len(r.missed) > 0 {
@@ -81,12 +81,4 @@ func (r *replay) finish(s *subscription) {
 	}
 	s.client.namespace.metrics.recoveries.WithLabelValues("ok").Inc()
 	s.enter(r.at, wire.Position{Version: r.next - 1})
-}
-
-// give up: the peer is connected as one that comes for the first time. It reads the graph, which is at the head or later.
-func (r *replay) give(s *subscription) {
-	s.client.namespace.metrics.recoveries.WithLabelValues("large").Inc()
-	s.client.renew()
-	s.replay = nil
-	s.enter(r.at, r.at.Ring.Position())
 }

@@ -16,6 +16,7 @@ import (
 // subscription is one session of one peer: what the room knows as a client and the connection as a slot.
 type subscription struct {
 	client   *client
+	id       uuid.UUID // the client's, by which the room knows it
 	session  uuid.UUID
 	connects bool // CONNECT waits for it
 
@@ -71,16 +72,24 @@ func (s *subscription) Start(at hub.Start) {
 	case s.over(): // Ended follows
 	case s.joined:
 		s.lose(at)
-	case s.replay != nil && at.Reason == "":
+	case s.replay == nil:
+		s.enter(at, at.Position)
+	case at.Reason == "":
 		s.replay.begin(s, at)
 	default:
-		if s.replay != nil {
-			s.client.namespace.metrics.recoveries.WithLabelValues(string(at.Reason)).Inc()
-			s.client.renew() // another pid says that nothing was recovered
-			s.replay = nil
-		}
-		s.enter(at, at.Position)
+		s.anew(string(at.Reason))
 	}
+}
+
+// anew lets a peer that cannot be continued come again, as one that comes for the first time: another sid and pid say that
+// nothing was recovered (Socket.IO's protocol of recovery), and it reads the graph, which is at the head or later.
+func (s *subscription) anew(why string) {
+	c := s.client
+	c.namespace.metrics.recoveries.WithLabelValues(why).Inc()
+	c.drop(s)
+	s.leave(nil)
+	c.renew()
+	c.first(s.session)
 }
 
 // enter answers CONNECT, if that waits, and gives the connection the room's ring to read from. With a first position, which
@@ -155,7 +164,7 @@ func (s *subscription) Own(frame []byte, state hub.State) {
 	s.mu.Unlock()
 	s.own = func() {
 		if joins {
-			object := sessionObject(s.session, s.client.id, clients)
+			object := sessionObject(s.session, s.id, clients)
 			frame = socketio.AppendEvent(frame[:len(frame):len(frame)], graphevent.Namespace, "joined", object)
 			_ = ack.Send(object) // not wanted, or gone
 		}
@@ -176,13 +185,13 @@ func (s *subscription) again(ack socketio.Ack) {
 		_ = ack.Send()
 		return
 	}
-	object := sessionObject(s.session, s.client.id, here)
+	object := sessionObject(s.session, s.id, here)
 	_ = ack.Send(object)
 	_ = s.client.socket.Emit("joined", object) // gone: nobody wants to know
 }
 
 // ID implements hub.Client.
-func (s *subscription) ID() uuid.UUID { return s.client.id }
+func (s *subscription) ID() uuid.UUID { return s.id }
 
 // Ended implements hub.Client.
 func (s *subscription) Ended(err error) {
