@@ -5,9 +5,11 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/talus-tally/talus/tests/load/drive"
+	"github.com/talus-tally/talus/tests/load/follow"
 	"github.com/talus-tally/talus/tests/load/report"
 	"github.com/talus-tally/talus/tests/load/swarm"
 )
@@ -29,6 +31,32 @@ func connect(ctx context.Context, b *Bench) error {
 	}
 	b.Result.Add(fmt.Sprintf("%d clients, %d rooms", clients, n), s.joining(float64(clients), float64(n))...)
 	return nil
+}
+
+// heard waits until every edge has every commit so far: a client of its own goes to each edge for each session. Clients
+// that are told no position can then only come back at the head.
+func (c *crowd) heard(ctx context.Context, b *Bench) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	s, err := swarm.New(swarm.Config{Depth: 64})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var seats []swarm.Seat
+	for _, session := range c.sessions {
+		for _, edge := range b.System.Edges {
+			one, err := s.Seats([]netip.AddrPort{edge}, follow.Native{}, session.ID, 1)
+			if err != nil {
+				return err
+			}
+			seats = append(seats, one...)
+		}
+	}
+	if err := s.Open(ctx, seats); err != nil {
+		return err
+	}
+	return s.Await(ctx, c.heads())
 }
 
 // storm measures what everybody's coming costs.
@@ -98,6 +126,11 @@ func comeBack(ctx context.Context, b *Bench, meanwhile func(context.Context) err
 	}
 	some()
 	b.Say("%s: %d clients come back, each %g commits behind", b.Result.Scenario, len(seats), missed)
+	if !b.dialect().Chained() {
+		if err := c.heard(ctx, b); err != nil {
+			return err
+		}
+	}
 	c.Tell(c.heads())
 	s, err := b.storm(ctx, c, func(ctx context.Context) error {
 		if err := c.Open(ctx, seats); err != nil {
