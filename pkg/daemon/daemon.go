@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/talus-tally/talus/pkg/config"
@@ -27,11 +28,16 @@ const (
 
 // Program is one service as a process. C is its configuration.
 type Program[C any] struct {
-	Name  string                 // as typed, such as "edge"
-	About string                 // one sentence for --help
-	Addr  string                 // default of TALUS_ADDR, for the health subcommand
-	Read  func(*config.Reader) C // declares and reads the settings
-	Run   func(context.Context, C, Process) error
+	Name  string // as typed, such as "edge"
+	About string // one sentence for --help
+	Addr  string // default of TALUS_ADDR, for the health subcommand
+
+	// Ballast is how many bytes the heap is made to look larger than it is: about as many bytes of garbage gather before
+	// the collector runs. Memory that is never touched takes none. 0, and a process that has GOGC set: as Go does.
+	Ballast int
+
+	Read func(*config.Reader) C // declares and reads the settings
+	Run  func(context.Context, C, Process) error
 }
 
 // Process is what a service gets from the process it runs in.
@@ -91,6 +97,10 @@ func run[C any](ctx context.Context, p Program[C], sys System) int {
 	log := telemetry.NewLogger(logging, sys.Stderr)
 	for _, unknown := range config.UnknownNames(sys.Environ, prefix, r.Settings(), testPrefix) {
 		log.Warn("unknown setting", "name", unknown.Name, "nearest", unknown.Nearest)
+	}
+	if sys.Getenv("GOGC") == "" {
+		ballast := make([]byte, p.Ballast)
+		defer runtime.KeepAlive(ballast)
 	}
 	if err := p.Run(ctx, cfg, Process{Log: log, Out: sys.Stdout}); err != nil {
 		fmt.Fprintf(sys.Stderr, "%s: %v\n", p.Name, err)

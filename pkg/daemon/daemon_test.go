@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 
@@ -142,5 +144,29 @@ func TestHealthAsksTheInstanceOnThisMachine(t *testing.T) {
 	}
 	if code, _, _ := execute(t, echo(nil), []string{"health"}, "TALUS_ADDR=nonsense"); code != 1 {
 		t.Errorf("bad address: got %d", code)
+	}
+}
+
+// The heap seems larger by the ballast while the service runs, unless the operator decides when the collector runs.
+func TestBallastMovesTheCollectorsGoal(t *testing.T) { // not parallel: it reads the whole process' heap
+	const ballast = 256 << 20
+	goal := func(environ ...string) uint64 {
+		p := echo(nil)
+		p.Ballast = ballast
+		sample := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
+		p.Run = func(context.Context, settings, daemon.Process) error {
+			runtime.GC()
+			metrics.Read(sample)
+			return nil
+		}
+		execute(t, p, nil, environ...)
+		return sample[0].Value.Uint64()
+	}
+
+	if got := goal(); got < 2*ballast {
+		t.Errorf("the collector runs at %d bytes", got)
+	}
+	if got := goal("GOGC=100"); got >= ballast {
+		t.Errorf("with GOGC set, the collector runs at %d bytes", got)
 	}
 }

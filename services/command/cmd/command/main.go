@@ -16,6 +16,8 @@ func main() {
 		Addr:  ":8080",
 		Read:  command.ReadConfig,
 		Run:   run,
+
+		Ballast: command.Ballast,
 	})
 }
 

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/talus-tally/talus/pkg/eventlog/eventlogtest"
 	"github.com/talus-tally/talus/pkg/redistest"
+	"github.com/talus-tally/talus/services/command"
 	"github.com/talus-tally/talus/services/command/internal/httpapi"
 )
 
@@ -166,6 +168,8 @@ func (c *crowd) run(n int, interval time.Duration) []time.Duration {
 func BenchmarkThroughput(b *testing.B) {
 	const clients = 64
 	url := redistest.Real(b)
+	ballast := make([]byte, command.Ballast) // as the process has it
+	defer runtime.KeepAlive(ballast)
 	s := startOn(b, url, httpapi.Config{})
 	for _, sessions := range []int{1, 10, 100} {
 		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/pkg/eventlog"
+	"github.com/talus-tally/talus/services/command"
 	"github.com/talus-tally/talus/services/standalone"
 )
 
@@ -16,6 +17,8 @@ func main() {
 		Addr:  ":8080",
 		Read:  standalone.ReadConfig,
 		Run:   run,
+
+		Ballast: command.Ballast,
 	})
 }
 
