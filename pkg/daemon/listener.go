@@ -65,7 +65,7 @@ func (l *Listener) Close() error {
 type conn struct {
 	net.Conn
 	listener *Listener
-	known    atomic.Bool // it has spoken or was closed
+	known    atomic.Bool // it has spoken, since it was accepted or has rested, or was closed
 }
 
 // NetConn is the connection under this one.
@@ -95,6 +95,19 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 		return c.hurry()
 	}
 	return c.Conn.SetReadDeadline(t)
+}
+
+// Rest makes a connection silent again, as it was when it was accepted: its next byte must come within the given time, and
+// soon when the listener is closed. If it is closed already the error is net.ErrClosed. Nobody reads from it meanwhile.
+func (c *conn) Rest(within time.Duration) error {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	if c.listener.closed {
+		return net.ErrClosed
+	}
+	c.listener.silent[c] = struct{}{}
+	c.known.Store(false)
+	return c.Conn.SetReadDeadline(time.Now().Add(within))
 }
 
 // hurry sets the last deadline of a silent connection. The listener's mutex is held: setting a deadline does not block.

@@ -88,3 +88,62 @@ func TestAClosedListenerLetsGoOfThoseWhoSayNothing(t *testing.T) {
 		t.Errorf("the one that spoke: %q, %v", buf, err)
 	}
 }
+
+func TestAConnectionThatRestsIsSilentAgain(t *testing.T) {
+	t.Parallel()
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := daemon.Impatient(open, time.Hour)
+	speaks := func() (client, server net.Conn) {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		if _, err := client.Write([]byte("a")); err != nil {
+			t.Fatal(err)
+		}
+		if server, err = l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = server.Close() })
+		if _, err := server.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		return client, server
+	}
+	rests := func(c net.Conn, within time.Duration) error {
+		return c.(interface{ Rest(time.Duration) error }).Rest(within)
+	}
+	_, short := speaks()
+	_, long := speaks()
+	client, again := speaks()
+
+	if err := errors.Join(rests(short, 20*time.Millisecond), rests(long, time.Hour), rests(again, time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := short.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after its time a read ends with %v", err)
+	}
+	if _, err := client.Write([]byte("bc")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Read(make([]byte, 1)); err != nil {
+		t.Errorf("the next request: %v", err)
+	}
+	_ = l.Close()
+	if _, err := long.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after the listener was closed a read ends with %v", err)
+	}
+	if err := again.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Error(err)
+	}
+	if _, err := again.Read(make([]byte, 1)); err != nil {
+		t.Errorf("who has spoken is not hurried: %v", err)
+	}
+	if err := rests(again, time.Hour); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("to rest when the listener is closed: %v", err)
+	}
+}

@@ -9,7 +9,8 @@
 //
 // Goroutines of a running instance, all ended when Run returns:
 //
-//   - the accept loop with one goroutine per HTTP request in progress (Fiber's); an idle WebSocket or event stream has none
+//   - the accept loop with one goroutine per HTTP request in progress (Fiber's); an idle WebSocket, an event stream and a
+//     poll that waits have none
 //   - pollers, writers and the timer wheel of the sockets; a reader and a writer for each connection that is not plain TCP
 //     (socket.Server.Run)
 //   - the Redis feed: it receives, sends subscriptions and probes (eventlog.Feed.Run)
@@ -165,7 +166,9 @@ func (e *Edge) Run(ctx context.Context) error {
 	case <-sockets.Ended():
 	}
 	e.drain(requests.Ended())
-	err := errors.Join(requests.Stop(), others.Stop(), sockets.Stop(), work.Stop(), rooms.Stop(), counts.Stop(), feed.Stop(), e.rdb.Close())
+	err := errors.Join(requests.Stop(), others.Stop(), sockets.Stop())
+	e.polls.Settle(time.Second)
+	err = errors.Join(err, work.Stop(), rooms.Stop(), counts.Stop(), feed.Stop(), e.rdb.Close())
 	if err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}

@@ -40,6 +40,7 @@ func TestAThousandPollersLoseNothingAndLeaveNothingBehind(t *testing.T) { // not
 func poll(t *testing.T, e *edge.Edge, plan *session, pollers, head, commits int) {
 	t.Helper()
 	var joined, running sync.WaitGroup
+	idle := runtime.NumGoroutine()
 	joined.Add(pollers)
 	for i := range pollers {
 		running.Go(func() {
@@ -57,7 +58,9 @@ func poll(t *testing.T, e *edge.Edge, plan *session, pollers, head, commits int)
 		})
 	}
 	joined.Wait()
-	eventually(t, "all polls are pending", func() bool { return runtime.NumGoroutine() > 2*pollers }) // theirs and ours
+	eventually(t, "all polls are pending", func() bool { // one goroutine for each of theirs, and none of ours
+		return runtime.NumGoroutine() < idle+pollers+pollers/10
+	})
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for range commits {

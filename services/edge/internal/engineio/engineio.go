@@ -8,8 +8,9 @@
 // arrive: a response of which the peer saw nothing is lost, and its session with it.
 //
 // A session is a connection of package socket for its whole life, so rooms write to it as to any other, and nothing is
-// queued for a slow peer but a cursor. It has no goroutines of its own: a session runs on those of the sockets and of the
-// HTTP requests. A pending poll waits in its HTTP handler.
+// queued for a slow peer but a cursor. A session runs on the goroutines of the sockets and of the HTTP requests. A poll that
+// waits has none: its connection is taken from the HTTP server, and one goroutine writes the answer when it is there, gives
+// the connection back and serves what comes next on it.
 package engineio
 
 import (
@@ -17,6 +18,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -102,6 +104,8 @@ type Server struct {
 	polling *socket.Kind // of sessions that begin with polling
 	direct  *socket.Kind // of sessions that begin with a WebSocket
 	count   counters
+
+	answering sync.WaitGroup // polls that were parked and have not been answered
 }
 
 // New makes a server that passes its sessions to h. They are connections of sockets, and live while that one runs.

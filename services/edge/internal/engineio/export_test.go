@@ -1,6 +1,8 @@
 package engineio
 
 import (
+	"time"
+
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
 
@@ -22,11 +24,13 @@ func (s *Session) Take(body []byte) bool {
 
 // Fetch is a GET that comes when there is something, and its body.
 func (s *Session) Fetch() string {
-	p := &poll{done: make(chan struct{}, 1)}
+	p := new(poll)
 	if _, err := s.await(p); err != nil {
 		return err.Error()
 	}
 	s.conn.Resume()
-	<-p.done
+	for s.waits(p, false) {
+		time.Sleep(time.Millisecond)
+	}
 	return string(p.body)
 }

@@ -14,16 +14,19 @@ import (
 // hurryTime is how long a poll that begins during an upgrade waits for its end.
 const hurryTime = 100 * time.Millisecond
 
-// poll is a GET that waits for packets. Its fields are under the session's mu until done.
+// poll is a GET that waits for packets. Its fields are under the session's mu until it is done.
 type poll struct {
 	body    []byte
 	packets int
-	err     error         // the answer, instead of the body
-	done    chan struct{} // one entry, when the answer is complete
+	err     error // the answer, instead of the body
+	done    bool  // the answer is complete
+	last    bool  // and the connection's last
+	timer   *time.Timer
+	parked
 }
 
 // polls lends polls to requests.
-var polls = sync.Pool{New: func() any { return &poll{done: make(chan struct{}, 1)} }}
+var polls = sync.Pool{New: func() any { return new(poll) }}
 
 // keepBody is the largest buffer, in bytes, that is kept for another poll.
 const keepBody = 64 << 10
@@ -32,16 +35,16 @@ func (p *poll) release() {
 	if cap(p.body) > keepBody {
 		p.body = nil
 	}
-	p.body, p.packets = p.body[:0], 0
+	*p = poll{body: p.body[:0]}
 	polls.Put(p)
 }
 
-// add appends a packet; a size beyond max is refused unless it is the first.
+// full says whether a packet of that size must wait for the next poll. The first is taken whatever its size.
 func (p *poll) full(size, limit int) bool {
 	return p.packets >= maxPackets || p.packets > 0 && len(p.body)+1+size > limit
 }
 
-// get answers a GET: with what waits, or when something comes.
+// get answers a GET: with what waits or, when something comes, later.
 func (s *Session) get(c *fiber.Ctx) error {
 	s.server.count.polls.Add(1)
 	p := polls.Get().(*poll)
@@ -51,15 +54,15 @@ func (s *Session) get(c *fiber.Ctx) error {
 		return err
 	}
 	s.conn.Resume()
-	if hurry {
-		s.hurry(p)
+	if s.waits(p, hurry) {
+		s.park(c, p)
+		return nil
 	}
-	<-p.done
 	defer p.release()
 	if p.err != nil {
 		return p.err
 	}
-	c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
+	c.Set(fiber.HeaderContentType, textPlain)
 	c.Context().Response.SetBody(p.body)
 	return nil
 }
@@ -89,21 +92,21 @@ func (s *Session) await(p *poll) (hurry bool, err error) {
 	return s.probed, nil
 }
 
-// hurry ends p with a noop if the upgrade takes its time: the client waits for the poll before it completes it.
-func (s *Session) hurry(p *poll) {
-	timer := time.NewTimer(hurryTime)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-		p.done <- struct{}{}
-		return
-	case <-timer.C:
-	}
+// waits says whether p has no answer yet. If it must hurry it ends with a noop when the upgrade takes its time: the client
+// waits for the poll before it completes it.
+func (s *Session) waits(p *poll, hurry bool) bool {
 	s.mu.Lock()
-	if s.poll == p {
-		s.answer(typeNoop)
+	defer s.mu.Unlock()
+	if !p.done && hurry {
+		p.timer = time.AfterFunc(hurryTime, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.poll == p {
+				s.answer(typeNoop)
+			}
+		})
 	}
-	s.mu.Unlock()
+	return !p.done
 }
 
 // answer completes the pending poll, if any: with what it has got, or else with an empty packet of that type. It is called with mu.
@@ -121,8 +124,13 @@ func (s *Session) answer(packet byte) {
 func (s *Session) complete(err error) {
 	p := s.poll
 	s.poll = nil
-	p.err = err
-	p.done <- struct{}{}
+	p.err, p.done, p.last = err, true, s.gone
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	if p.conn != nil {
+		go s.server.finish(p)
+	}
 }
 
 // Write implements socket.Output: the pending poll takes what its response has room for.

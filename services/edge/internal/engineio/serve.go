@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
@@ -42,7 +43,7 @@ func (s *Server) Serve(c *fiber.Ctx) error {
 	if c.Method() == fiber.MethodOptions {
 		return s.preflight(c, allowed)
 	}
-	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderCacheControl, noStore)
 	upgrade := websocket.IsWebSocketUpgrade(c)
 	err := s.classify(c, allowed, upgrade)
 	var passed *passedOn
@@ -53,11 +54,16 @@ func (s *Server) Serve(c *fiber.Ctx) error {
 		s.cfg.Refused("origin")
 	}
 	if err != nil {
-		s.count.refused.Add(1)
-		s.refuse(c, err, upgrade)
+		s.refuse(c.Response(), err, upgrade)
 	}
 	return nil
 }
+
+// What stands in headers.
+const (
+	noStore   = "no-store"
+	textPlain = "text/plain; charset=UTF-8"
+)
 
 // passedOn is the result of Config.Unknown.
 type passedOn struct{ err error }
@@ -101,7 +107,7 @@ func (s *Server) open(c *fiber.Ctx) error {
 	if _, no := s.sockets.Detach(o, s.polling, session, session); no != "" {
 		return no.Answer(c)
 	}
-	c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
+	c.Set(fiber.HeaderContentType, textPlain)
 	c.Context().Response.SetBody(session.appendOpen(nil, true))
 	return nil
 }
@@ -143,7 +149,7 @@ func (s *Server) resume(c *fiber.Ctx, id []byte, transport string, allowed, upgr
 // unknown serves a request whose session is not here.
 func (s *Server) unknown(c *fiber.Ctx, id []byte, transport string, upgrade bool) error {
 	if !upgrade && transport == "polling" && c.Method() == fiber.MethodGet && s.table.mourn(id, s.now()) {
-		c.Set(fiber.HeaderContentType, "text/plain; charset=UTF-8")
+		c.Set(fiber.HeaderContentType, textPlain)
 		c.Context().Response.SetBody([]byte{typeNoop})
 		return nil
 	}
@@ -156,21 +162,22 @@ func (s *Server) unknown(c *fiber.Ctx, id []byte, transport string, upgrade bool
 }
 
 // refuse answers a request with an error. A WebSocket's client reads no body, so it is plain there.
-func (s *Server) refuse(c *fiber.Ctx, err error, upgrade bool) {
+func (s *Server) refuse(resp *fasthttp.Response, err error, upgrade bool) {
+	s.count.refused.Add(1)
 	r := &refusal{-1, http.StatusInternalServerError, "internal error"}
 	var status *fiber.Error
 	if !errors.As(err, &r) && errors.As(err, &status) {
 		r = &refusal{-1, status.Code, status.Message}
 	}
-	c.Status(r.status)
+	resp.SetStatusCode(r.status)
 	switch {
 	case r.message == "":
 	case upgrade:
-		c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
-		c.Context().Response.SetBodyString(r.message)
+		resp.Header.SetContentType(fiber.MIMETextPlainCharsetUTF8)
+		resp.SetBodyString(r.message)
 	default:
-		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-		c.Context().Response.SetBody(r.appendJSON(nil))
+		resp.Header.SetContentType(fiber.MIMEApplicationJSON)
+		resp.SetBody(r.appendJSON(nil))
 	}
 }
 
@@ -191,13 +198,19 @@ func (s *Server) crossOrigin(c *fiber.Ctx) bool {
 	if !s.cfg.Origins.Allow(origin, c.Get(fiber.HeaderHost)) {
 		return false
 	}
-	if origin != "" {
-		c.Set(fiber.HeaderAccessControlAllowOrigin, strings.Clone(origin))
-		if s.cfg.Credentials {
-			c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
-		}
-	}
+	s.readable(&c.Response().Header, strings.Clone(origin))
 	return true
+}
+
+// readable lets the page of an origin, if there is one, read an answer.
+func (s *Server) readable(h *fasthttp.ResponseHeader, origin string) {
+	if origin == "" {
+		return
+	}
+	h.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	if s.cfg.Credentials {
+		h.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+	}
 }
 
 // preflight answers the question of a browser whether a page may send a request that is not simple.

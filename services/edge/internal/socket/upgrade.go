@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -109,13 +110,18 @@ func (s *Server) upgraded(ws *websocket.Conn) {
 
 // bareOf is the socket under a connection that a server has handed on.
 func bareOf(nc net.Conn) net.Conn {
-	if u, ok := nc.(interface{ UnsafeConn() net.Conn }); ok { // fasthttp's
-		nc = u.UnsafeConn()
+	for {
+		switch u := nc.(type) {
+		case *tls.Conn: // what is under it is not for us
+			return nc
+		case interface{ UnsafeConn() net.Conn }: // fasthttp's
+			nc = u.UnsafeConn()
+		case interface{ NetConn() net.Conn }: // the listener's
+			nc = u.NetConn()
+		default:
+			return nc
+		}
 	}
-	if u, ok := nc.(interface{ NetConn() net.Conn }); ok { // the listener's
-		nc = u.NetConn()
-	}
-	return nc
 }
 
 // accept opens a connection on the socket of a hijacked request. It returns when nothing of the request is needed any more.

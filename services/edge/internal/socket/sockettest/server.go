@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/talus-tally/talus/pkg/daemon"
 	"github.com/talus-tally/talus/services/edge/internal/socket"
 )
 
@@ -27,7 +28,7 @@ func Serve(tb testing.TB, s *socket.Server, routes func(app *fiber.App)) (addr s
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = app.Listener(ln) })
+	wg.Go(func() { _ = app.Listener(daemon.Impatient(ln, time.Minute)) })
 	wg.Go(func() {
 		if err := s.Run(ctx); err != nil {
 			tb.Error(err)
