@@ -40,7 +40,6 @@ func TestAThousandPollersLoseNothingAndLeaveNothingBehind(t *testing.T) { // not
 func poll(t *testing.T, e *edge.Edge, plan *session, pollers, head, commits int) {
 	t.Helper()
 	var joined, running sync.WaitGroup
-	idle := runtime.NumGoroutine()
 	joined.Add(pollers)
 	for i := range pollers {
 		running.Go(func() {
@@ -58,8 +57,10 @@ func poll(t *testing.T, e *edge.Edge, plan *session, pollers, head, commits int)
 		})
 	}
 	joined.Wait()
-	eventually(t, "all polls are pending", func() bool { // one goroutine for each of theirs, and none of ours
-		return runtime.NumGoroutine() < idle+pollers+pollers/10
+	eventually(t, "all polls are pending", func() bool {
+		come := edge.Polls(e)
+		time.Sleep(100 * time.Millisecond)
+		return edge.Polls(e) == come
 	})
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
