@@ -76,6 +76,8 @@ func Run(ctx context.Context, p Plan) Outcome {
 func (r *run) call(ctx context.Context) {
 	caller := NewCaller(r.Addr)
 	defer caller.Close()
+	clock := newAlarm()
+	defer clock.close()
 	mine := Outcome{Latency: newHistogram(), Late: newHistogram()}
 	var request []byte
 	for ctx.Err() == nil {
@@ -84,7 +86,7 @@ func (r *run) call(ctx context.Context) {
 		if !more {
 			break
 		}
-		pause(due)
+		clock.wait(due)
 		sent := time.Now()
 		request = r.Next(request[:0], i, due.UnixNano())
 		status, body, err := caller.Do(request)
