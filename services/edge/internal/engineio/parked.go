@@ -38,17 +38,21 @@ func (s *Session) park(c *fiber.Ctx, p *poll) {
 		done := p.done
 		s.mu.Unlock()
 		if done { // in the meantime
-			go s.server.finish(p)
+			go s.finish(p)
 		}
 	})
 }
 
-// finish answers a poll that was parked, and serves what else comes on its connection.
-func (s *Server) finish(p *poll) {
-	conn, http, last := p.conn, p.http, p.last || p.once
-	err := s.respond(p, last)
+// finish answers a poll that was parked, and serves what else comes on its connection. If packets cannot be written the peer
+// has missed them, so the session is over.
+func (s *Session) finish(p *poll) {
+	conn, http, last, packets := p.conn, p.http, p.last || p.once, p.packets
+	err := s.server.respond(p, last)
 	p.release()
-	s.answering.Done()
+	s.server.answering.Done()
+	if err != nil && packets > 0 {
+		s.drop(err)
+	}
 	if err != nil || last || rest(conn) != nil {
 		_ = conn.Close() // either way it is over
 		return
@@ -106,6 +110,9 @@ func reclaim(hijacked net.Conn) net.Conn {
 		ahead = append(ahead, b[:n]...)
 	}
 	_ = conn.SetReadDeadline(time.Time{}) // as before; writing will tell
+	if l, ok := conn.(*leading); ok {     // which has been read to its end
+		conn = l.Conn
+	}
 	if len(ahead) > 0 {
 		return &leading{conn, ahead}
 	}

@@ -2,12 +2,15 @@ package engineio_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -196,6 +199,35 @@ func TestAClientThatGoesWhileItsPollWaitsDisturbsNobody(t *testing.T) {
 	p.Says("4still here")
 	sys.Wants(<-later, 200, "4still here")
 	gone.IsOver()
+}
+
+// What was for a client that cannot be answered is lost, so it must not go on as if it had it.
+func TestASessionWhoseAnswerCannotBeWrittenIsOver(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	var session atomic.Pointer[engineio.Session]
+	sys := serve(t, engineio.Config{}, guests{
+		open:   func(s *engineio.Session) { session.Store(s) },
+		closed: func(_ *engineio.Session, err error) { ended <- err },
+	})
+	p := sys.Opens()
+	b := browses(t, sys)
+	b.waits(p, "HTTP/1.1")
+	_ = b.Conn.(*net.TCPConn).SetLinger(0) // so that the server's kernel hears of it
+	_ = b.Close()
+	time.Sleep(20 * time.Millisecond)
+
+	_ = session.Load().Send(engineio.AppendMessage(nil, []byte("hello")))
+
+	select {
+	case err := <-ended:
+		if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+	sys.Wants(p.Get(), 400, engineiotest.Unknown)
 }
 
 func TestPollsThatWaitHaveNoGoroutines(t *testing.T) { // not parallel: it counts goroutines

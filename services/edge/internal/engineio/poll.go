@@ -129,7 +129,7 @@ func (s *Session) complete(err error) {
 		p.timer.Stop()
 	}
 	if p.conn != nil {
-		go s.server.finish(p)
+		go s.finish(p)
 	}
 }
 
