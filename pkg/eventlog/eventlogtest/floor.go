@@ -11,17 +11,18 @@ import (
 	"github.com/talus-tally/talus/pkg/eventlog"
 )
 
-// Floor is how many commits per second the commit script takes at most on the Redis at url: about n commits of one node each
-// that push undo, in pipelines of 64, over as many sessions. Everything but Redis and the client's writing of its requests is
-// done before the clock runs.
-func Floor(b *testing.B, url string, sessions, n int) float64 {
+// Floor is how many commits per second the commit script takes on the Redis at url from that many callers who wait for their
+// answers, over as many sessions: about n commits of one node each that push undo, in groups as large as so many callers
+// make. Everything but Redis, the writing of requests and the reading of answers is done before the clock runs.
+func Floor(b *testing.B, url string, callers, sessions, n int) float64 {
 	b.Helper()
 	opts, err := eventlog.Options(url)
 	must(b, err)
 	rdb := redis.NewUniversalClient(opts)
 	defer rdb.Close()
 	log := eventlog.New(rdb, eventlog.Config{Retention: 2000})
-	const group, together = 64, 4
+	group := max(1, callers/sessions)
+	together := min(sessions, callers/group)
 	filler := fmt.Sprintf("%400s", "")
 	groups := make([][]eventlog.Commit, 0, n/group+1)
 	writers := make([]*Writer, sessions)
@@ -41,10 +42,10 @@ func Floor(b *testing.B, url string, sessions, n int) float64 {
 	}
 	began := time.Now()
 	var all sync.WaitGroup
-	for part := range min(together, sessions) {
+	for part := range together {
 		all.Go(func() {
 			for i := range groups {
-				if i%sessions%min(together, sessions) != part { // a session's groups stay in their order
+				if i%sessions%together != part { // a session's groups stay in their order
 					continue
 				}
 				for _, r := range log.CommitAll(b.Context(), groups[i]) {

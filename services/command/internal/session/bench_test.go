@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/talus-tally/talus/pkg/eventlog/eventlogtest"
 	"github.com/talus-tally/talus/pkg/redistest"
+	"github.com/talus-tally/talus/services/command"
 	"github.com/talus-tally/talus/services/command/internal/loadgraph"
 	"github.com/talus-tally/talus/services/command/internal/session"
 )
@@ -37,9 +40,13 @@ func BenchmarkCommand(b *testing.B) {
 }
 
 // BenchmarkWriters answers how many commands per second one instance commits for
-// many callers, in one session and in many.
+// many callers, in one session and in many. The floor is what commit.lua alone reaches on that Redis in the same run, in
+// groups of the same size.
 func BenchmarkWriters(b *testing.B) {
+	const parallelism = 32
 	url := redistest.Real(b)
+	ballast := make([]byte, command.Ballast) // as the process has it
+	defer runtime.KeepAlive(ballast)
 	for _, sessions := range []int{1, 10, 64} {
 		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
 			i := start(b, options{url: url})
@@ -48,7 +55,7 @@ func BenchmarkWriters(b *testing.B) {
 				desks <- i.project()
 			}
 			b.ReportAllocs()
-			b.SetParallelism(32)
+			b.SetParallelism(parallelism)
 			before := usage(b, i.rdb)
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
@@ -58,8 +65,12 @@ func BenchmarkWriters(b *testing.B) {
 					d.renames(d.root, fmt.Sprint("named ", n))
 				}
 			})
+			b.StopTimer()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
 			before.report(b, i.rdb, b.N)
+			if callers := parallelism * runtime.GOMAXPROCS(0); b.N > 10*callers {
+				b.ReportMetric(eventlogtest.Floor(b, url, callers, sessions, b.N), "floor-commits/s")
+			}
 		})
 	}
 }
