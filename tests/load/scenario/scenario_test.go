@@ -103,17 +103,19 @@ func TestPollersThatLeaveLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	const soon = "GOMEMLIMIT=16MiB" // gives memory back without waiting for the runtime's two minutes
 	result := onProcesses(t, 1, "polling", scenario.Params{Clients: 50, For: time.Second}, soon)
-	goroutines := map[string]float64{}
+	figure := map[string]float64{} // by row and name
 	for _, row := range result.Rows {
 		for _, f := range row.Figures {
-			if f.Name == "goroutines" {
-				goroutines[row.Label] = f.Value
-			}
+			figure[row.Label+", "+f.Name] = f.Value
 		}
 	}
-	const stray = 3 // that come and go, as the scenario has it
-	if with, before := goroutines["when they had all"], goroutines["before they came"]; before == 0 || with < before+50-stray {
-		t.Errorf("%g goroutines before, %g with 50 pending polls: they were not counted", before, with)
+	for _, name := range []string{"goroutines", "RSS", "heap in use"} {
+		if figure["before they came, "+name] <= 0 || figure["when they had all, "+name] <= 0 {
+			t.Errorf("%s was not read: %v", name, figure)
+		}
+	}
+	if with, before := figure["when they had all, RSS"], figure["before they came, RSS"]; with <= before {
+		t.Errorf("%g bytes before, %g with 50 pending polls: they were not counted", before, with)
 	}
 }
 
