@@ -7,7 +7,8 @@
 // told to resync (internal/hub), frames are never mixed and never reach another connection (internal/socket), and
 // clients are counted over all instances (internal/presence). It decides nothing about graphs and decodes no commit.
 //
-// Goroutines of a running instance, all ended when Run returns:
+// Goroutines of a running instance, all ended when Run returns, but for one that writes the answer to a poll and whose client
+// does not take it, which gives up after 10 s:
 //
 //   - the accept loop with one goroutine per HTTP request in progress (Fiber's); an idle WebSocket, an event stream and a
 //     poll that waits have none

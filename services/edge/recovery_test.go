@@ -19,6 +19,15 @@ func (s *session) returns(pid, offset string) string {
 	return s.named(fmt.Sprintf(`,"recover":true,"pid":"%s","offset":"%s"`, pid, offset))
 }
 
+// goesAway connects a client that wants to recover, and cuts it off at its first offset.
+func (s *session) goesAway(e *edge.Edge) (was *peer, offset string) {
+	s.t.Helper()
+	was = connects(s.t, e, s.named(`,"recover":true`))
+	offset = was.event("session:position").Offset
+	_ = was.conn.CloseNow()
+	return was, offset
+}
+
 // recovers comes back on an edge and reads the events of the versions from … to, of n events each, of which skip of the first
 // are known, and then the answer to CONNECT. It returns the last offset.
 func (s *session) recovers(e *edge.Edge, was *peer, offset string, from, to uint64, n, skip int) (*peer, string) {
@@ -114,9 +123,7 @@ func TestWhoMissedMoreThanTheRingHoldsRecoversFromTheLog(t *testing.T) {
 	t.Parallel()
 	e, _ := serve(t, edge.Config{})
 	plan := creates(t, redistest.URL(t))
-	ann := connects(t, e, plan.named(`,"recover":true`))
-	start := ann.event("session:position").Offset
-	_ = ann.conn.CloseNow()
+	ann, start := plan.goesAway(e)
 	for range 1500 {
 		plan.commitsEvents(1)
 	}
@@ -129,9 +136,7 @@ func TestAPollingClientThatMissedMoreThanAQueueHasEntriesRecovers(t *testing.T) 
 	const commits = 600
 	e, _ := serve(t, edge.Config{})
 	plan := creates(t, redistest.URL(t))
-	ann := connects(t, e, plan.named(`,"recover":true`))
-	start := ann.event("session:position").Offset
-	_ = ann.conn.CloseNow()
+	ann, start := plan.goesAway(e)
 	for range commits {
 		plan.commitsEvents(1)
 	}
@@ -207,9 +212,7 @@ func TestWhoMissedMoreThanIsReplayedBeginsAnew(t *testing.T) {
 	t.Parallel()
 	e, _ := serve(t, edge.Config{})
 	plan := creates(t, redistest.URL(t))
-	ann := connects(t, e, plan.named(`,"recover":true`))
-	start := ann.event("session:position").Offset
-	_ = ann.conn.CloseNow()
+	ann, start := plan.goesAway(e)
 	for range 40 {
 		if err := plan.commit(t.Context(), 100<<10); err != nil {
 			t.Fatal(err)

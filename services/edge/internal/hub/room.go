@@ -17,13 +17,13 @@ type Room struct {
 	hub     *Hub
 	session uuid.UUID
 
-	mu      sync.Mutex
-	inbox   [][]byte
-	size    int      // bytes in the inbox
-	lost    bool     // the inbox was full: read the log
-	todo    []func() // requests, run by the room's goroutine
-	running bool
-	dead    bool // takes nothing any more
+	mu       sync.Mutex
+	inbox    [][]byte
+	size     int      // bytes in the inbox
+	lost     bool     // the inbox was full: read the log
+	requests []func() // run by the room's goroutine
+	running  bool
+	dead     bool // takes nothing any more
 
 	// What the hub's housekeeping looks at without waking the room.
 	confirmed  atomic.Bool  // the subscription of the channel stands, or stood
@@ -85,7 +85,7 @@ func (r *Room) do(f func()) bool {
 	if r.dead || !r.start() {
 		return false
 	}
-	r.todo = append(r.todo, f)
+	r.requests = append(r.requests, f)
 	return true
 }
 
@@ -101,19 +101,19 @@ func (r *Room) start() bool {
 // batch is what a room found in its inbox.
 type batch struct {
 	messages [][]byte
-	todo     []func()
+	requests []func()
 	lost     bool
 }
 
 func (r *Room) take() (batch, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := batch{messages: r.inbox, todo: r.todo, lost: r.lost}
-	if r.dead || len(b.messages) == 0 && len(b.todo) == 0 && !b.lost {
+	b := batch{messages: r.inbox, requests: r.requests, lost: r.lost}
+	if r.dead || len(b.messages) == 0 && len(b.requests) == 0 && !b.lost {
 		r.running = false
 		return batch{}, false
 	}
-	r.inbox, r.todo, r.lost, r.size = nil, nil, false, 0
+	r.inbox, r.requests, r.lost, r.size = nil, nil, false, 0
 	return b, true
 }
 
@@ -127,7 +127,7 @@ func (r *Room) run() {
 			r.receive(m)
 		}
 		r.announce()
-		for _, f := range b.todo {
+		for _, f := range b.requests {
 			f()
 		}
 		r.behind = r.behind || b.lost
@@ -172,8 +172,8 @@ func (r *Room) announce() {
 func (r *Room) close(err error) {
 	r.mu.Lock()
 	r.dead = true
-	left := r.todo
-	r.inbox, r.todo = nil, nil
+	left := r.requests
+	r.inbox, r.requests = nil, nil
 	r.mu.Unlock()
 	r.hub.forget(r)
 	r.use(nil)
@@ -206,7 +206,7 @@ func (r *Room) retire() {
 		return
 	}
 	r.mu.Lock()
-	r.dead = len(r.todo) == 0
+	r.dead = len(r.requests) == 0
 	dead := r.dead
 	r.mu.Unlock()
 	if dead {
