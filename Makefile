@@ -26,7 +26,7 @@ TERSE    := sed -e 's/\tcoverage: .*//' -e '/\[no test files\]/d'
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test redis race e2e chaos mutants load load-growth bench lint vet fmt check tidy tidy-check images up down clean
+.PHONY: help run build test redis race e2e chaos mutants load load-growth load-rivals bench lint vet fmt check tidy tidy-check images up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,11 @@ load: ## load a fresh Talus for less than three minutes; LOAD=-help for what els
 
 load-growth: ## measure what costs grow with, in less than ten minutes
 	go run ./tests/load/cmd/talusload -scenario growth -edges 4 -out load-results/growth
+
+load-rivals: ## the same load on Talus, on a Socket.IO server (needs Node) and on Centrifugo
+	go run ./tests/load/cmd/talusload -scenario room,idle -edges 1 -out load-results/talus
+	go run ./tests/load/cmd/talusload -scenario room,idle -rival socketio -out load-results/socketio
+	go run ./tests/load/cmd/talusload -scenario room,idle -rival centrifugo -out load-results/centrifugo
 
 bench: redis ## run the benchmarks on a real Redis
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./pkg/... ./services/command/... ./services/edge/...

@@ -18,7 +18,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/talus-tally/talus/tests/load/follow"
 	"github.com/talus-tally/talus/tests/load/meter"
+	"github.com/talus-tally/talus/tests/load/rival"
 )
 
 // Shape says what to load.
@@ -29,6 +31,7 @@ type Shape struct {
 	Edges    int      // of a fresh one; 0: standalone, everything in one process
 	Binaries string   // directory with programs that are built already; empty: build them
 	Settings []string // environment of a fresh one, "NAME=value"
+	Rival    string   // one of Rivals: a server of other people in the place of Talus
 	Warn     func(string)
 }
 
@@ -40,9 +43,11 @@ type System struct {
 	Redis   *redis.Client    // nil if it cannot be asked
 	Servers []meter.Meter    // edges first, in the order of Edges; a standalone is one server
 	What    string           // for the report
+	Dialect follow.Dialect   // the only one that it speaks; nil: all of Talus
 
 	dir       string
 	processes []*process
+	gateway   *rival.Gateway // in front of a rival
 }
 
 // Edge returns the meters of the edges.
@@ -68,6 +73,9 @@ func Start(ctx context.Context, shape Shape) (*System, error) {
 func (s *System) Close() {
 	if s.Redis != nil {
 		_ = s.Redis.Close()
+	}
+	if s.gateway != nil {
+		s.gateway.Close()
 	}
 	for _, p := range s.processes {
 		p.end()
@@ -165,6 +173,12 @@ func resolve(base string) (netip.AddrPort, error) {
 func (s *System) launch(ctx context.Context, shape Shape) (err error) {
 	if s.dir, err = os.MkdirTemp("", "talusload-"); err != nil {
 		return err
+	}
+	if shape.Rival != "" {
+		if err := s.launchRedis(ctx, &shape); err != nil {
+			return err
+		}
+		return s.launchRival(ctx, shape)
 	}
 	programs := []string{"standalone"}
 	if shape.Edges > 0 {

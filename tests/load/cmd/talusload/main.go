@@ -68,6 +68,7 @@ func parse(args []string) (o options, err error) {
 	f.StringVar(&o.shape.RedisURL, "redis", "", "URL of its Redis, to count commands there; without -url: of a Redis to use")
 	f.IntVar(&o.shape.Edges, "edges", 0, "edges of a fresh Talus; 0: standalone, everything in one process")
 	f.StringVar(&o.shape.Binaries, "binaries", "", "directory with built programs; empty: build them")
+	f.StringVar(&o.shape.Rival, "rival", "", "load another server in the place of Talus: "+strings.Join(system.Rivals(), ", "))
 	f.StringVar(&settings, "settings", "", "comma-separated NAME=value for a fresh Talus")
 	f.IntVar(&o.params.Clients, "clients", 0, "connections")
 	f.IntVar(&o.params.Rooms, "rooms", 0, "sessions")
@@ -171,6 +172,9 @@ func one(ctx context.Context, o options, j job, whole *report.Report) error {
 	}
 	defer sys.Close()
 	whole.System = sys.What
+	if sys.Dialect != nil {
+		j.params.Dialect = sys.Dialect
+	}
 	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) }
 	result, err := j.Run(ctx, j.params, sys, say)
 	whole.Results = append(whole.Results, result)
