@@ -28,6 +28,7 @@ type Config struct {
 	Addr      string               // TALUS_ADDR, default ":8081"; port 0 picks one; empty: no listener, for use behind Mount only
 	RedisURL  string               // TALUS_REDIS_URL, default "redis://127.0.0.1:6379/0"
 	HeadCheck time.Duration        // TALUS_HEAD_CHECK, default 1 s: how long a message that Redis lost stays unnoticed in a quiet session
+	Writers   int                  // TALUS_WRITERS, goroutines that write one commit to the clients of a big session; zero: half of GOMAXPROCS
 	Commands  string               // TALUS_COMMAND_URL, where commands that clients send over sockets go, default "http://127.0.0.1:8080"
 	Carrier   http.RoundTripper    // how they get there; nil: over the network
 	Advertise string               // TALUS_ADVERTISE_ADDR, host:port under which other edges reach this one; empty: from Addr and the way to Redis, when that is known
@@ -91,6 +92,8 @@ func readLimits(r *config.Reader, cfg *Config, def Config) {
 	cfg.Origins = r.List("TALUS_ALLOWED_ORIGINS", nil, "origins whose pages may call the API; * allows any")
 	cfg.Proxies = r.Checked("TALUS_TRUSTED_PROXIES", "", "comma-separated addresses and networks, such as 10.0.0.0/8",
 		"proxies whose X-Forwarded-For names the client", isProxies)
+	cfg.Writers = r.Int("TALUS_WRITERS", 0, 0, 1024,
+		"goroutines that write one commit to the clients of a session that has hundreds of them; 0: half of the processors")
 	cfg.Connections = r.Int("TALUS_MAX_CONNECTIONS", def.Connections, 1, 10_000_000, "open connections; more are refused with 503")
 	cfg.PerAddress = r.Int("TALUS_MAX_CONNECTIONS_PER_IP", 0, 0, 10_000_000,
 		"open connections of one client address (IPv6: of one /64 network); more are refused with 429; 0: no limit")

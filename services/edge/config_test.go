@@ -37,7 +37,7 @@ func TestSettingsAreReadFromTheEnvironment(t *testing.T) {
 		"TALUS_DRAIN": "3s", "TALUS_DRAIN_DELAY": "2s",
 		"TALUS_TRUSTED_PROXIES": "10.0.0.0/8, ::1", "TALUS_MAX_CONNECTIONS": "50", "TALUS_MAX_CONNECTIONS_PER_IP": "7",
 		"TALUS_HANDSHAKE_TIMEOUT": "4s", "TALUS_JOIN_TIMEOUT": "5s", "TALUS_MAX_JOINS": "4", "TALUS_JOIN_RATE": "6",
-		"TALUS_MESSAGE_RATE": "0", "TALUS_MAX_MESSAGE": "2KiB",
+		"TALUS_MESSAGE_RATE": "0", "TALUS_MAX_MESSAGE": "2KiB", "TALUS_WRITERS": "8",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestSettingsAreReadFromTheEnvironment(t *testing.T) {
 	want := edge.Config{
 		Addr: "127.0.0.1:0", RedisURL: "redis://redis:6379/1", Commands: "https://command", HeadCheck: time.Second, Drain: 3 * time.Second, DrainDelay: 2 * time.Second,
 		Origins: []string{"https://a.example", "https://b.example"}, Proxies: "10.0.0.0/8, ::1", Connections: 50, PerAddress: 7,
-		Handshake: 4 * time.Second, JoinWithin: 5 * time.Second, Joins: 4, JoinRate: 6, MessageRate: 0, MaxMessage: 2048, MaxPayload: 2048,
+		Handshake: 4 * time.Second, JoinWithin: 5 * time.Second, Joins: 4, JoinRate: 6, MessageRate: 0, MaxMessage: 2048, MaxPayload: 2048, Writers: 8,
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("%+v, want %+v", cfg, want)

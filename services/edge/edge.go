@@ -102,7 +102,7 @@ func (e *Edge) assemble(hosts []string) (err error) {
 		return e.feed
 	}
 	e.presence = presence.New(events, e.registry, e.log)
-	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck, Presence: e.presence}, source{events}, connect, e.registry, e.log)
+	e.hub = hub.New(hub.Config{HeadCheck: e.cfg.HeadCheck, Writers: e.cfg.Writers, Presence: e.presence}, source{events}, connect, e.registry, e.log)
 	e.relay = relay.New(relay.Config{
 		Address: e.advertised(hosts),
 		Seat:    func(c *fiber.Ctx) (func(), error) { return e.sockets.Seat(c) },

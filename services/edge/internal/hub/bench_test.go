@@ -66,22 +66,33 @@ func after(session uuid.UUID, at wire.Position) wire.Record {
 // gather runs a hub with clients in one room.
 func gather(b *testing.B, clients int) (*hub.Hub, *counter, hub.Start) {
 	b.Helper()
-	log := &still{at: wire.Position{Epoch: 1, Version: 1, Digest: wire.Digest{1}}}
-	h := hub.New(hub.Config{}, log, func(h *hub.Hub) hub.Feed { log.hub = h; return log }, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- h.Run(ctx) }()
-	b.Cleanup(func() { cancel(); <-ended })
 	started := make(chan hub.Start, clients)
 	c := &counter{started: started, seen: new(atomic.Uint64), all: uint64(clients)}
-	var at hub.Start
-	for range clients {
-		h.Join(uuid.Max, hub.After{}, hub.Native, c)
+	all := make([]hub.Client, clients)
+	for i := range all {
+		all[i] = c
 	}
+	h := seat(b, hub.Config{}, all)
+	var at hub.Start
 	for range clients {
 		at = <-started
 	}
 	return h, c, at
+}
+
+// seat runs a hub and sends clients into one room.
+func seat(b *testing.B, cfg hub.Config, clients []hub.Client) *hub.Hub {
+	b.Helper()
+	log := &still{at: wire.Position{Epoch: 1, Version: 1, Digest: wire.Digest{1}}}
+	h := hub.New(cfg, log, func(h *hub.Hub) hub.Feed { log.hub = h; return log }, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	b.Cleanup(func() { cancel(); <-ended })
+	for _, c := range clients {
+		h.Join(uuid.Max, hub.After{}, hub.Native, c)
+	}
+	return h
 }
 
 // BenchmarkFanOut is one commit from the channel to the sockets of everybody: parse, check, splice, hand over.

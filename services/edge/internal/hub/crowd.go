@@ -136,11 +136,11 @@ func (r *Room) present(e wire.Ephemeral, who wire.Presence) {
 // broadcast hands an event to the clients that match, after the commits that came before it.
 func (r *Room) broadcast(frame texts, state State, to func(*Subscription) bool) {
 	r.announce()
-	for _, s := range r.subs {
+	r.spread(func(s *Subscription) {
 		if to(s) {
 			s.client.Event(frame[s.format], state)
 		}
-	}
+	})
 	r.hub.metrics.events.Inc()
 }
 

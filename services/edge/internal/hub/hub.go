@@ -24,7 +24,8 @@
 // that cannot keep up: pacing is the connection's part.
 //
 // Goroutines, all ended and waited for by [Hub.Run]: the caller of Run (head
-// checks, housekeeping), one per room while the room has work, and one more per
+// checks, housekeeping), one per room while the room has work, Config.Writers-1 more
+// per big room while a commit goes to its clients, and one more per
 // room while some of its clients read old commits from the log.
 package hub
 
@@ -35,6 +36,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -90,6 +92,8 @@ type Config struct {
 	Linger      time.Duration // how long a room outlives its last client, default 30 s
 	JoinTimeout time.Duration // how long a join waits for Redis, default 10 s
 	ReadTimeout time.Duration // bound of one read of the log, default 2 s
+	Writers     int           // goroutines that hand a commit to the clients of one big room, default half of GOMAXPROCS: who reads needs cores, too
+	Share       int           // clients of a room per such goroutine, at least, default 256
 
 	Presence Presence // counts the clients on all edges; nil: only those here are counted, nobody is announced
 }
@@ -105,6 +109,8 @@ func (c Config) withDefaults() Config {
 		Linger:      cmp.Or(c.Linger, 30*time.Second),
 		JoinTimeout: cmp.Or(c.JoinTimeout, 10*time.Second),
 		ReadTimeout: cmp.Or(c.ReadTimeout, 2*time.Second),
+		Writers:     cmp.Or(c.Writers, max(1, runtime.GOMAXPROCS(0)/2)),
+		Share:       cmp.Or(c.Share, 256),
 		Presence:    c.Presence,
 	}
 }

@@ -35,7 +35,8 @@ type Start struct {
 }
 
 // Client is the far end of a subscription: a connection, as one room sees it. Its
-// methods do not block. They are called one at a time.
+// methods do not block. They are called one at a time, each after the one before it has
+// returned; those of different clients may be called at once.
 type Client interface {
 	// Start is called first, when the client has joined, and again for each resync.
 	// Nothing falls between the start and the first Deliver.

@@ -163,9 +163,7 @@ func (r *Room) announce() {
 			other.do(func() { other.broadcast(newest.texts, State{}, func(*Subscription) bool { return true }) })
 		}
 	}
-	for _, s := range r.subs {
-		s.client.Deliver(r.announced, newest.texts[s.format])
-	}
+	r.spread(func(s *Subscription) { s.client.Deliver(newest.at.Version, newest.texts[s.format]) })
 }
 
 // close ends the room and all that wait for something from it.

@@ -113,7 +113,7 @@ type visitor struct {
 func simulate(t *testing.T, seed uint64) *simulation {
 	t.Helper()
 	s := &simulation{t: t, rng: rand.New(rand.NewPCG(seed, 5)), gone: map[uuid.UUID]bool{}, end: ending(seed % uint64(endings))}
-	cfg := hub.Config{RingFrames: 64, Chunk: 8, InboxBytes: 2000 + s.rng.IntN(10_000)}
+	cfg := hub.Config{RingFrames: 64, Chunk: 8, InboxBytes: 2000 + s.rng.IntN(10_000), Writers: 1 + int(seed%4), Share: 1}
 	defer func() { // a failure in the bubble ends this goroutine
 		if t.Failed() {
 			t.Logf("seed %d\n%s", seed, s.story.String())
