@@ -82,12 +82,17 @@ func NewSession(ctx context.Context, base, name string) (*Session, error) {
 
 // Post sends one request outside of any measurement and decodes the answer.
 func Post(ctx context.Context, url, body string, answer any) error {
+	return PostBy(ctx, http.DefaultClient, url, body, answer)
+}
+
+// PostBy is Post by a client of the caller's.
+func PostBy(ctx context.Context, client *http.Client, url, body string, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

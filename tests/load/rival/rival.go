@@ -7,19 +7,18 @@
 package rival
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/talus-tally/talus/tests/load/drive"
 )
 
 // Files are what the servers are started with: a program for Node with its dependencies, and settings for Centrifugo.
@@ -118,8 +117,15 @@ func (g *Gateway) execute(w http.ResponseWriter, req *http.Request) {
 func (r *room) commit(ctx context.Context, g *Gateway, session, value string) (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	data := r.frame(session, value)
-	if err := g.post(ctx, fmt.Appendf(nil, `{"channel":%q,"data":%s}`, session, data)); err != nil {
+	var answer struct {
+		Error json.RawMessage `json:"error"`
+	}
+	body := fmt.Sprintf(`{"channel":%q,"data":%s}`, session, r.frame(session, value))
+	err := drive.PostBy(ctx, g.client, g.publish, body, &answer)
+	if err == nil && answer.Error != nil {
+		err = fmt.Errorf("publishing: %s", answer.Error)
+	}
+	if err != nil {
 		return 0, err
 	}
 	r.version++
@@ -133,27 +139,4 @@ func (r *room) frame(session, value string) []byte {
 		`"actor":null,"version":%d,"events":[{"event":"command:executing","data":{}},{"event":"graph:property-changed","data":{"node_id":%q,`+
 		`"property_id":%q,"property_name":%q,"old_value":%q,"new_value":%q}},{"event":"command:executed","data":{"success":true,"error":null,"result":{}}}]}`,
 		session, r.project, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), uuid.NewString(), r.version+1, r.node, r.project, r.project, r.value, value)
-}
-
-func (g *Gateway) post(ctx context.Context, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.publish, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := g.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	switch {
-	case err != nil:
-		return err
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("publishing: status %d: %.300s", resp.StatusCode, text)
-	case bytes.Contains(text, []byte(`"error"`)):
-		return errors.New("publishing: " + string(text))
-	}
-	return nil
 }
