@@ -24,10 +24,13 @@ import (
 	"github.com/talus-tally/talus/tests/load/system"
 )
 
-// under is a small Talus inside the test.
-func under(t *testing.T, edges int) *system.System {
+// under is a small Talus inside the test, with further settings in pairs.
+func under(t *testing.T, edges int, more ...string) *system.System {
 	t.Helper()
 	short := map[string]string{"TALUS_DRAIN": "500ms"} // an edge waits for pollers, which are gone
+	for i := 0; i < len(more); i += 2 {
+		short[more[i]] = more[i+1]
+	}
 	running := harness.Start(t, harness.Shape{Commands: 1, Edges: edges, Settings: short})
 	opts, err := redis.ParseURL(running.RedisURL)
 	if err != nil {
@@ -67,6 +70,25 @@ func TestEveryScenarioFindsNothingWrongWithASmallSystem(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Each stream is checked, in the process of the edge, so that the race detector sees several goroutines write one commit.
+func TestClientsOfABigRoomAreServedByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	room := scenario.All()[slices.IndexFunc(scenario.All(), func(s scenario.Scenario) bool { return s.Name == "room" })]
+	for _, d := range follow.Dialects() {
+		t.Run(d.Name(), func(t *testing.T) {
+			p := scenario.Params{Clients: 800, Rates: []float64{50}, For: 500 * time.Millisecond, Dialect: d}
+			result, err := room.Run(t.Context(), p, under(t, 1, "TALUS_WRITERS", "3"), t.Logf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var table bytes.Buffer
+			if result.Table(&table); len(result.Broken) > 0 {
+				t.Errorf("%s", table.Bytes())
+			}
+		})
 	}
 }
 
