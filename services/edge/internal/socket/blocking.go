@@ -12,14 +12,14 @@ import (
 // goroutine that accepted it; its writer is the only one who ever works with the token, so others never wait for it.
 type blocking struct {
 	Conn
-	todo chan struct{} // the token is with the writer; one entry, as there is one token
+	handed chan struct{} // the token is with the writer; one entry, as there is one token
 }
 
 // converse opens a connection on a socket of any kind and returns when it is over. Input comes from in, which knows
 // the bytes that came with the upgrade request.
 func (s *Server) converse(nc net.Conn, in io.Reader, o Opening, k *Kind) {
-	b := &blocking{todo: make(chan struct{}, 1)}
-	s.prepare(&b.Conn, k, pipe{nc, s.cfg.StallAfter, b.todo}, patient, o.Address)
+	b := &blocking{handed: make(chan struct{}, 1)}
+	s.prepare(&b.Conn, k, pipe{nc, s.cfg.StallAfter, b.handed}, patient, o.Address)
 	b.client = k.Handler.Open(&b.Conn, o)
 	s.registry.publish(&b.Conn)
 
@@ -48,7 +48,7 @@ func (b *blocking) read(in io.Reader) {
 
 // write does the connection's work until it is over.
 func (b *blocking) write() {
-	for range b.todo {
+	for range b.handed {
 		c := &b.Conn
 		if b.word.has(lent) {
 			c = b.borrower.Load()
@@ -64,9 +64,9 @@ func (b *blocking) write() {
 
 // pipe is any socket as the machine writes to it. A write waits for the peer, for stall at most.
 type pipe struct {
-	nc    net.Conn
-	stall time.Duration
-	todo  chan<- struct{} // of the connection's writer
+	nc     net.Conn
+	stall  time.Duration
+	handed chan<- struct{} // of the connection's writer
 }
 
 func (p pipe) write(b []byte) (int, error) {
@@ -106,13 +106,13 @@ func (p pipe) shutWrite() bool {
 func (p pipe) end() {
 	_ = p.nc.Close()
 	select {
-	case p.todo <- struct{}{}:
+	case p.handed <- struct{}{}:
 	default:
 	}
 }
 
 // hand gives the token to the writer.
-func (p pipe) hand(*Conn) { p.todo <- struct{}{} }
+func (p pipe) hand(*Conn) { p.handed <- struct{}{} }
 
 // interrupt makes a write that waits return, and every later one.
 func (p pipe) interrupt() { _ = p.nc.SetWriteDeadline(time.Unix(1, 0)) }
