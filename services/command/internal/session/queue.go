@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,8 +125,9 @@ func (q *queue) add(j *job) bool {
 	return true
 }
 
-// work is the goroutine of a busy session.
+// work is the goroutine of a busy session. There is a new one for nearly every command of a session that has few.
 func (q *queue) work() {
+	roomy()
 	for jobs := q.next(); len(jobs) > 0; jobs = q.next() {
 		if jobs[0].command != nil {
 			q.together(jobs)
@@ -134,6 +136,15 @@ func (q *queue) work() {
 			close(j.done)
 		}
 	}
+}
+
+// roomy makes the stack of a new goroutine grow at once to what a commit needs, while there is nothing on it. Otherwise it
+// would grow three times on the way down, and be copied each time with all that was on it.
+//
+//go:noinline
+func roomy() byte {
+	var frame [8 << 10]byte
+	return frame[len(os.Args)%len(frame)]
 }
 
 // next is the first that waits, with the commands behind it if it is one.
