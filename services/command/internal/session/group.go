@@ -28,6 +28,20 @@ func (j *job) answer(o outcome) {
 	close(j.done)
 }
 
+// answers are jobs whose outcome is known and whose callers are still to be told.
+type answers []*job
+
+func (a *answers) add(j *job, o outcome) {
+	j.command.outcome = o
+	*a = append(*a, j)
+}
+
+func (a answers) tell() {
+	for _, j := range a {
+		close(j.done)
+	}
+}
+
 // decided is a command of a group: what is to be committed, or why nothing is. Both
 // may rest on commits that are not made yet, and then hold only if these are.
 type decided struct {
@@ -147,11 +161,15 @@ func (e *encoded) size() int {
 	return len(e.commit.Record.Raw) + 2*len(e.commit.Delta) + len(e.commit.Entry.Payload)
 }
 
-// settleAll answers a group in order, up to the first commit that failed. Those
-// behind it were decided on what did not happen, and are returned.
+// settleAll answers a group, up to the first commit that failed. Those behind it were
+// decided on what did not happen, and are returned. Callers are told when all of the
+// group is settled: each of them looks at the session once more when it goes, and
+// would hold up the commits behind its own.
 func (l *live) settleAll(ctx context.Context, list []decided, results []eventlog.Result, began uint64) (again []*job) {
 	repeated := proved(results)
 	broken := false
+	settled := make(answers, 0, len(list))
+	defer func() { settled.tell() }()
 	for _, d := range list {
 		var err error
 		repeat := false
@@ -174,10 +192,13 @@ func (l *live) settleAll(ctx context.Context, list []decided, results []eventlog
 			o, retry := l.conclude(ctx, d.encoded, err, a.call, began)
 			o.result.Replayed = o.result.Replayed || repeat
 			broken = err != nil
-			if retry != nil {
+			switch {
+			case retry != nil:
 				again = append(again, d.job)
-			} else {
+			case a.call.Render: // the next to be rendered takes long
 				d.answer(o)
+			default:
+				settled.add(d.job, o)
 			}
 		}
 	}
