@@ -161,7 +161,8 @@ func (l *live) tryOnce(ctx context.Context, in intent, call *Call, g goal, arriv
 		o.result = l.complete(p.result, st, call)
 		return o, nil
 	}
-	return l.commit(ctx, l.encode(st, &p, call), call)
+	paper := newPaper(1)
+	return l.commit(ctx, l.encode(st, &p, call, &paper), call)
 }
 
 // moved is err if it asks for another try.

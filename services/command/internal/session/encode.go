@@ -21,10 +21,9 @@ type encoded struct {
 
 // encode builds the record of a plan, once, for the log, the channel and the clients.
 // The version is known: it is the one after st's, or the commit fails.
-func (l *live) encode(st *state, p *plan, call *Call) *encoded {
+func (l *live) encode(st *state, p *plan, call *Call, paper *paper) *encoded {
 	e := &encoded{next: p.next, result: p.result}
-	paper := newPaper()
-	delta, told, whole := e.effect(st, p, &paper)
+	delta, told, whole := e.effect(st, p, paper)
 	events := make([]wire.Event, 0, len(p.before)+len(told)+len(p.after))
 	events = append(append(append(events, p.before...), told...), p.after...)
 	header := wire.Header{

@@ -119,13 +119,14 @@ func (l *live) ready(ctx context.Context, jobs []*job) []*job {
 // draft decides jobs one on the other, as many as go into one pipeline; rest are the
 // others.
 func (l *live) draft(jobs []*job) (list []decided, commits []eventlog.Commit, rest []*job) {
-	st, size := l.state, 0
+	st, size, paper := l.state, 0, newPaper(len(jobs))
+	list, commits = make([]decided, 0, len(jobs)), make([]eventlog.Commit, 0, len(jobs))
 	for n, j := range jobs {
 		if n > 0 && (j.command.alone || jobs[n-1].command.alone) {
 			return list, commits, jobs[n:]
 		}
 		d := decided{job: j, at: st.pos}
-		d.encoded, d.err = l.decide(st, j.command)
+		d.encoded, d.err = l.decide(st, j.command, &paper)
 		if d.encoded == nil {
 			list = append(list, d)
 			continue
@@ -145,7 +146,7 @@ func (l *live) draft(jobs []*job) (list []decided, commits []eventlog.Commit, re
 }
 
 // decide encodes what the command does to a state; nil if it is refused.
-func (l *live) decide(st *state, a *attempt) (*encoded, error) {
+func (l *live) decide(st *state, a *attempt, paper *paper) (*encoded, error) {
 	if !a.call.IfMatch.allows(st.pos) {
 		return nil, &MatchError{Current: st.pos}
 	}
@@ -153,7 +154,7 @@ func (l *live) decide(st *state, a *attempt) (*encoded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.encode(st, &p, a.call), nil
+	return l.encode(st, &p, a.call, paper), nil
 }
 
 // size is what the commit takes in a pipeline, about.
