@@ -15,7 +15,8 @@ func appendBytes[T ~string | ~[]byte](dst []byte, b T) []byte {
 
 func appendMap(dst []byte, values map[string]json.RawMessage) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(values)))
-	for _, key := range sortedKeys(values) {
+	var few [fewKeys]string
+	for _, key := range appendKeys(few[:0], values) {
 		dst = appendBytes(appendBytes(dst, key), values[key])
 	}
 	return dst

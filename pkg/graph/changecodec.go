@@ -50,7 +50,8 @@ func (t Touch) append(dst []byte) []byte {
 
 // appendPatch appends what turns the values a into b: each key that differs with both values, empty for none.
 func appendPatch(dst []byte, a, b map[string]json.RawMessage) []byte {
-	keys := differing(a, b)
+	var few [fewKeys]string
+	keys := appendDiffering(few[:0], a, b)
 	dst = binary.AppendUvarint(dst, uint64(len(keys)))
 	for _, key := range keys {
 		dst = appendBytes(appendBytes(appendBytes(dst, key), a[key]), b[key])

@@ -56,7 +56,8 @@ func (t Touch) appendPlacing(events []Event, index int) []Event {
 // appendProperties tells each property that differs, and the one that the command was about even if it does not.
 func (t Touch) appendProperties(events []Event) []Event {
 	first := len(events)
-	keys := differing(t.Before.Properties, t.After.Properties)
+	var few [fewKeys]string
+	keys := appendDiffering(few[:0], t.Before.Properties, t.After.Properties)
 	named := t.Property == PropertyName
 	if t.Property != "" && !named && !slices.Contains(keys, t.Property) {
 		keys = append(keys, t.Property)
@@ -85,7 +86,7 @@ func (t Touch) appendOrphaned(events []Event) []Event {
 		return events
 	}
 	before, after := t.Before.orphans(), t.After.orphans()
-	for _, key := range differing(before, after) {
+	for _, key := range appendDiffering(nil, before, after) {
 		e := propertyEvent(t.After.ID, key, before[key], after[key])
 		e.Orphaned = true
 		events = append(events, e)
@@ -101,9 +102,8 @@ func propertyEvent(id NodeID, property string, before, after json.RawMessage) Ev
 	return Event{Name: name, Node: id, Property: property, Old: before, New: after}
 }
 
-// differing returns the keys whose values differ, sorted.
-func differing(a, b map[string]json.RawMessage) []string {
-	var keys []string
+// appendDiffering appends the keys whose values differ in order to keys, which is empty.
+func appendDiffering(keys []string, a, b map[string]json.RawMessage) []string {
 	for key, v := range a {
 		if w, ok := b[key]; !ok || !bytes.Equal(v, w) {
 			keys = append(keys, key)

@@ -3,7 +3,6 @@ package graph
 import (
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"slices"
 	"unicode/utf8"
 )
@@ -70,7 +69,8 @@ func appendValue(dst []byte, v json.RawMessage) []byte {
 // appendObject appends values as a JSON object with sorted keys.
 func appendObject(dst []byte, values map[string]json.RawMessage) []byte {
 	dst = append(dst, '{')
-	for i, key := range sortedKeys(values) {
+	var few [fewKeys]string
+	for i, key := range appendKeys(few[:0], values) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -84,7 +84,17 @@ func sortedKeys(values map[string]json.RawMessage) []string {
 	if len(values) == 0 {
 		return nil
 	}
-	keys := slices.AppendSeq(make([]string, 0, len(values)), maps.Keys(values))
-	slices.Sort(keys)
-	return keys
+	return appendKeys(make([]string, 0, len(values)), values)
+}
+
+// fewKeys is how many keys most nodes have at most.
+const fewKeys = 8
+
+// appendKeys appends the keys of values in order to dst, which is empty.
+func appendKeys(dst []string, values map[string]json.RawMessage) []string {
+	for key := range values {
+		dst = append(dst, key)
+	}
+	slices.Sort(dst)
+	return dst
 }
