@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -104,6 +103,9 @@ func (st *state) draft() *state {
 
 // advance moves the state to what a commit led to. Readers must be kept out.
 func (st *state) advance(s step) {
+	for id, n := range s.change.Writes() {
+		st.graph.Put(id, n)
+	}
 	for id, n := range s.writes {
 		st.graph.Put(id, n)
 	}
@@ -117,8 +119,9 @@ func (st *state) advance(s step) {
 type step struct {
 	to      wire.Position
 	totals  totals
-	writes  map[uuid.UUID]*graph.Node
-	project *identity // nil: stays
+	change  graph.Change              // of one commit …
+	writes  map[uuid.UUID]*graph.Node // … or what several wrote
+	project *identity                 // nil: stays
 }
 
 // steps checks that entries continue the state's own chain, and works out what they
@@ -187,8 +190,8 @@ func (s *step) node(st *state, id uuid.UUID) *graph.Node {
 // outcome works out what a change makes of the state: the totals, the nodes and
 // their stored form.
 func (st *state) outcome(ch graph.Change, paper *paper) (step, []wire.Image) {
-	s := step{totals: st.totals, writes: maps.Collect(ch.Writes())}
-	images := make([]wire.Image, 0, len(s.writes))
+	s := step{totals: st.totals, change: ch}
+	images := make([]wire.Image, 0, len(ch.Touches))
 	for id, n := range ch.Writes() {
 		if old, ok := st.graph.Node(id); ok {
 			s.totals.remove(id, graph.AppendImage(paper.rest(), old)) // written over by what comes next
