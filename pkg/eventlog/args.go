@@ -10,11 +10,19 @@ import (
 )
 
 // arguments collects what a script is sent. The client takes values of any type, and would have a box made for each; so it
-// gets pointers into a list instead.
+// gets pointers into lists instead.
 type arguments struct {
 	all   []any
 	texts []string
+	blobs []blob
+	own   []byte // what is written for the script alone
 }
+
+// blob is bytes that the client can be pointed at.
+type blob []byte
+
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (b *blob) MarshalBinary() ([]byte, error) { return *b, nil }
 
 func (a *arguments) text(texts ...string) {
 	for _, s := range texts {
@@ -29,14 +37,20 @@ func (a *arguments) bytes(list ...[]byte) {
 			a.all = append(a.all, "")
 			continue
 		}
-		a.all = append(a.all, b)
+		a.blobs = append(a.blobs, b)
+		a.all = append(a.all, &a.blobs[len(a.blobs)-1])
 	}
 }
 
+// written adds what was appended to own since it had that length.
+func (a *arguments) written(from int) { a.bytes(a.own[from:len(a.own):len(a.own)]) }
+
 const (
-	commitKeys = 13 // that commit.lua names
-	groupArgs  = 3  // arguments of commit.lua before the records
-	recordArgs = 8  // of each record before its lists
+	commitKeys  = 13  // that commit.lua names
+	groupArgs   = 3   // arguments of commit.lua before the records
+	recordArgs  = 8   // of each record before its lists
+	recordBlobs = 7   // of them, those that are bytes
+	recordOwn   = 224 // bytes that are written for one record
 )
 
 // form is how a server is told which script to run. Its values are boxed once.
@@ -55,13 +69,17 @@ func limits(cfg Config, writer string) any {
 // command is the call of commit.lua for commits of one session, each decided on the one before, with its arguments in its order.
 func (l *Log) command(ctx context.Context, group []Commit, f form) *redis.Cmd {
 	c := &group[0]
-	n := 3 + commitKeys + groupArgs
+	n, blobs := 3+commitKeys+groupArgs, 0
 	for i := range group {
 		n += recordArgs + 2*len(group[i].Images)
+		blobs += recordBlobs + 2*len(group[i].Images)
 	}
 	k := keysOf(c.Session)
 	names := k.ofCommit()
-	a := arguments{all: make([]any, 0, n), texts: make([]string, 0, commitKeys+2+4*len(group))}
+	a := arguments{
+		all: make([]any, 0, n), texts: make([]string, 0, commitKeys+2+len(group)), blobs: make([]blob, 0, blobs),
+		own: make([]byte, 0, recordOwn*len(group)),
+	}
 	a.all = append(a.all, f.verb, f.script, commitKeys)
 	addKeys(&a, k, names, group)
 	a.all = append(a.all, l.limits)
@@ -127,7 +145,8 @@ func (c *Commit) addTo(a *arguments) {
 		fields = append(fields, "sv", *c.Meta.Saved)
 	}
 	set, gone := c.counts()
-	b := append(strconv.AppendUint(make([]byte, 0, 128), c.Record.Version, 10), ' ')
+	from := len(a.own)
+	b := append(strconv.AppendUint(a.own, c.Record.Version, 10), ' ')
 	b = appendNumbers(c.Record.Digest.AppendText(b), c.Count, c.Sum)
 	b = append(append(append(b, ' '), c.Stack.String()...), ' ')
 	b = append(strconv.AppendUint(b, c.Entry.Version, 10), ' ')
@@ -136,10 +155,12 @@ func (c *Commit) addTo(a *arguments) {
 	} else {
 		b = strconv.AppendUint(b, uint64(c.Staged.Generation), 10)
 	}
-	b = appendNumbers(b, 2*set, gone, uint64(len(fields)), uint64(len(attached)), uint64(len(detached)))
-	a.text(string(b))
+	a.own = appendNumbers(b, 2*set, gone, uint64(len(fields)), uint64(len(attached)), uint64(len(detached)))
+	a.written(from)
 	a.bytes(c.Record.Raw, c.Delta)
-	a.text(c.Entry.meta())
+	from = len(a.own)
+	a.own = c.Entry.appendMeta(a.own)
+	a.written(from)
 	a.bytes(c.Entry.Payload)
 	if c.Key == nil {
 		a.text("")
@@ -176,12 +197,12 @@ func (c *Commit) counts() (set, gone uint64) {
 func (c *Commit) addImages(a *arguments) {
 	for i := range c.Images {
 		if im := &c.Images[i]; im.Bytes != nil {
-			a.all = append(a.all, im.Node[:], im.Bytes)
+			a.bytes(im.Node[:], im.Bytes)
 		}
 	}
 	for i := range c.Images {
 		if im := &c.Images[i]; im.Bytes == nil {
-			a.all = append(a.all, im.Node[:])
+			a.bytes(im.Node[:])
 		}
 	}
 }

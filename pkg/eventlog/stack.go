@@ -23,9 +23,8 @@ type Entry struct {
 	Payload []byte    `json:"-"` // the change to apply; nil in what Stacks returns
 }
 
-// meta is the stored form without the payload: "<version> <bytes of payload> <rest>". The script reads the two numbers.
-func (e Entry) meta() string {
-	b := make([]byte, 0, 256)
+// appendMeta appends the stored form without the payload: "<version> <bytes of payload> <rest>". The script reads the two numbers.
+func (e Entry) appendMeta(b []byte) []byte {
 	b = append(strconv.AppendUint(b, e.Version, 10), ' ')
 	b = append(strconv.AppendInt(b, int64(len(e.Payload)), 10), ` {"c":"`...)
 	b = append(wire.AppendID(b, e.Command), '"')
@@ -34,7 +33,7 @@ func (e Entry) meta() string {
 			b = wire.AppendMember(append(b, ','), m.key, m.value)
 		}
 	}
-	return string(append(b, '}'))
+	return append(b, '}')
 }
 
 // Keeps reports whether an entry can be on a stack at all. One whose payload alone is more than both stacks may hold is
