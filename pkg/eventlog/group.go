@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -35,8 +36,11 @@ func (l *Log) CommitAll(ctx context.Context, commits []Commit) []Result {
 		l.listProject(ctx, c.Session, c.Meta)
 	}
 	answers := l.sendAll(ctx, commits[:sent])
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Resolve) // for all of them together
-	defer cancel()
+	if slices.ContainsFunc(answers, func(a answer) bool { return a.err != nil }) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.cfg.Resolve) // for all of them together
+		defer cancel()
+	}
 	var broken *ConflictError // what the first that failed was told, as far as it was
 	for i, a := range answers {
 		if broken != nil && a.tooLate() {

@@ -57,10 +57,15 @@ func (a *API) guard(c *fiber.Ctx) (err error) {
 	return nil
 }
 
-// timeout is the time that the request may take as a whole.
+// timeout is the time that the request may take as a whole. A request that is nothing but a command has the command's:
+// then one timer is enough.
 func (a *API) timeout(c *fiber.Ctx) time.Duration {
-	if path := c.Path(); strings.HasSuffix(path, "/load-graph") || strings.HasSuffix(path, "/load") || strings.HasSuffix(path, "/save") {
+	path := c.Path()
+	switch path[strings.LastIndexByte(path, '/')+1:] {
+	case "load-graph", "load", "save":
 		return a.cfg.LoadTimeout
+	case "execute", "batch", "undo", "redo":
+		return min(a.cfg.Timeout, a.sessions.Deadline())
 	}
 	return a.cfg.Timeout
 }

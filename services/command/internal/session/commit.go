@@ -28,8 +28,11 @@ type outcome struct {
 // others come first, for as long as limit. What is not a commit is answered only on a
 // state that was the head after the call began.
 func (l *live) perform(ctx context.Context, limit time.Duration, in intent, call Call) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > limit {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
 	arrived := l.clock.Add(1)
 	if call.Key == "" {
 		return l.pursue(ctx, in, &call, arrived)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -11,6 +12,10 @@ import (
 	"github.com/talus-tally/talus/pkg/graph"
 	"github.com/talus-tally/talus/pkg/wire"
 )
+
+// Deadline is how long a command, an undo or a redo may take, waiting and retries
+// included. Of a caller's own deadline and this the earlier one counts.
+func (s *Service) Deadline() time.Duration { return s.cfg.Deadline }
 
 // Execute carries out one command of api.md part 3. It returns a *graph.Rejection,
 // ErrNoSession, ErrInvalidState, a *MatchError, ErrKeyReused, ErrTooLarge, ErrBusy,
