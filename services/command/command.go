@@ -36,7 +36,7 @@ import (
 	"github.com/talus-tally/talus/services/command/internal/session"
 )
 
-// Ballast is the ballast in bytes of a process that commits commands (see daemon.Program). A command leaves 12 KB of garbage
+// Ballast is the ballast in bytes of a process that commits commands (see daemon.Program). A command leaves 10 KB of garbage
 // and the graphs that are warm are few MiB, so that without it the collector would run fifty times a second and take a
 // tenth of the processor.
 const Ballast = 64 << 20
