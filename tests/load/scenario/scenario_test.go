@@ -79,7 +79,8 @@ func TestClientsOfABigRoomAreServedByManyAtOnce(t *testing.T) {
 	room := scenario.All()[slices.IndexFunc(scenario.All(), func(s scenario.Scenario) bool { return s.Name == "room" })]
 	for _, d := range follow.Dialects() {
 		t.Run(d.Name(), func(t *testing.T) {
-			p := scenario.Params{Clients: 800, Rates: []float64{50}, For: 500 * time.Millisecond, Dialect: d}
+			t.Parallel()
+			p := scenario.Params{Clients: 600, Rates: []float64{50}, For: 500 * time.Millisecond, Dialect: d}
 			result, err := room.Run(t.Context(), p, under(t, 1, "TALUS_WRITERS", "3"), t.Logf)
 			if err != nil {
 				t.Fatal(err)
