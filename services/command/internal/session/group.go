@@ -165,7 +165,8 @@ func (e *encoded) size() int {
 // settleAll answers a group, up to the first commit that failed. Those behind it were
 // decided on what did not happen, and are returned. Callers are told when all of the
 // group is settled: each of them looks at the session once more when it goes, and
-// would hold up the commits behind its own.
+// would hold up the commits behind its own; but before a failure is looked into,
+// which may take its time.
 func (l *live) settleAll(ctx context.Context, list []decided, results []eventlog.Result, began uint64) (again []*job) {
 	repeated := proved(results)
 	broken := false
@@ -190,6 +191,10 @@ func (l *live) settleAll(ctx context.Context, list []decided, results []eventlog
 			a.alone, broken = true, true
 			again = append(again, d.job)
 		default:
+			if err != nil {
+				settled.tell()
+				settled = nil
+			}
 			o, retry := l.conclude(ctx, d.encoded, err, a.call, began)
 			o.result.Replayed = o.result.Replayed || repeat
 			broken = err != nil

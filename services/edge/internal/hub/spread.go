@@ -7,7 +7,7 @@ import (
 
 // spread calls f for each subscription. In a big room the room's goroutine gets help and waits for it, so that a commit
 // reaches the last client earlier where there are cores to spare: f must not care in which order subscriptions come, or
-// that others are served meanwhile. Who has no core yet takes nothing, so nobody waits for it.
+// that others are served meanwhile. Who gets a core too late finds nothing left to do.
 func (r *Room) spread(f func(*Subscription)) {
 	help := min(r.hub.cfg.Writers, len(r.subs)/r.hub.cfg.Share) - 1
 	if help <= 0 {
