@@ -35,6 +35,7 @@ type Gateway struct {
 	publish  string // URL
 	client   *http.Client
 	server   *http.Server
+	served   chan struct{} // closed when server has ended
 	listener net.Listener
 
 	mu    sync.Mutex
@@ -57,23 +58,27 @@ func NewGateway(publish string) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		publish: publish, listener: l, rooms: map[string]*room{},
+		publish: publish, listener: l, rooms: map[string]*room{}, served: make(chan struct{}),
 		client: &http.Client{Timeout: publishLimit, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 	routes := http.NewServeMux()
 	routes.HandleFunc("POST /api/v1/projects", g.create)
 	routes.HandleFunc("POST /api/v1/commands/execute", g.execute)
 	g.server = &http.Server{Handler: routes, ReadHeaderTimeout: publishLimit}
-	go func() { _ = g.server.Serve(l) }() // Close ends it
+	go func() {
+		defer close(g.served)
+		_ = g.server.Serve(l) // Close ends it
+	}()
 	return g, nil
 }
 
 // Addr is where it listens, host:port.
 func (g *Gateway) Addr() string { return g.listener.Addr().String() }
 
-// Close ends it.
+// Close ends it; requests under way are cut off.
 func (g *Gateway) Close() {
 	_ = g.server.Close() // nothing is left to be said
+	<-g.served
 	g.client.CloseIdleConnections()
 }
 
@@ -90,12 +95,17 @@ func (g *Gateway) create(w http.ResponseWriter, _ *http.Request) {
 func (g *Gateway) execute(w http.ResponseWriter, req *http.Request) {
 	var command struct {
 		SessionID string `json:"session_id"`
+		Type      string `json:"command_type"`
 		Data      struct {
 			NewValue string `json:"new_value"`
 		} `json:"data"`
 	}
 	if err := json.NewDecoder(req.Body).Decode(&command); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if command.Type != "UpdateProperty" {
+		http.Error(w, "there is no graph here, only UpdateProperty can be executed", http.StatusUnprocessableEntity)
 		return
 	}
 	g.mu.Lock()

@@ -57,14 +57,20 @@ func newPublisher(t *testing.T) *publisher {
 	return p
 }
 
-func gateway(t *testing.T, p *publisher) string {
+// opens starts a gateway with a session.
+func opens(t *testing.T) (p *publisher, base string, s *drive.Session) {
 	t.Helper()
+	p = newPublisher(t)
 	g, err := rival.NewGateway(p.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	return "http://" + g.Addr()
+	base = "http://" + g.Addr()
+	if s, err = drive.NewSession(t.Context(), base, "plan"); err != nil {
+		t.Fatal(err)
+	}
+	return p, base, s
 }
 
 func execute(t *testing.T, base, body string) (int, string) {
@@ -82,17 +88,12 @@ func execute(t *testing.T, base, body string) (int, string) {
 }
 
 func change(session string, n int) string {
-	return fmt.Sprintf(`{"session_id":%q,"data":{"new_value":"t=%d"}}`, session, n)
+	return fmt.Sprintf(`{"session_id":%q,"command_type":"UpdateProperty","data":{"new_value":"t=%d"}}`, session, n)
 }
 
 func TestChangesOfManyCallersArePublishedInTheOrderOfTheirVersions(t *testing.T) {
 	t.Parallel()
-	p := newPublisher(t)
-	base := gateway(t, p)
-	s, err := drive.NewSession(t.Context(), base, "plan")
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, base, s := opens(t)
 	const callers, each = 8, 25
 	var all sync.WaitGroup
 	for c := range callers {
@@ -122,12 +123,7 @@ func TestChangesOfManyCallersArePublishedInTheOrderOfTheirVersions(t *testing.T)
 
 func TestAVersionThatCouldNotBePublishedIsNotUsedUp(t *testing.T) {
 	t.Parallel()
-	p := newPublisher(t)
-	base := gateway(t, p)
-	s, err := drive.NewSession(t.Context(), base, "plan")
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, base, s := opens(t)
 	for _, bad := range []struct {
 		code int
 		says string
@@ -149,13 +145,17 @@ func TestAVersionThatCouldNotBePublishedIsNotUsedUp(t *testing.T) {
 
 func TestBadRequestsToTheGatewayAreRefused(t *testing.T) {
 	t.Parallel()
-	base := gateway(t, newPublisher(t))
+	p, base, s := opens(t)
 	for body, want := range map[string]int{
 		change("nowhere", 1): http.StatusNotFound,
 		`{"session_id":`:     http.StatusBadRequest,
+		strings.Replace(change(s.ID, 1), "UpdateProperty", "MoveNode", 1): http.StatusUnprocessableEntity,
 	} {
 		if status, text := execute(t, base, body); status != want {
 			t.Errorf("%s: status %d: %s", body, status, text)
 		}
+	}
+	if len(p.got) > 0 {
+		t.Errorf("published %+v", p.got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/talus-tally/talus/tests/load/follow"
 	"github.com/talus-tally/talus/tests/load/meter"
@@ -111,11 +112,14 @@ func (s *System) launchRival(ctx context.Context, shape Shape) error {
 	all := others()
 	i := slices.IndexFunc(all, func(o other) bool { return o.name == shape.Rival })
 	if i < 0 {
-		return fmt.Errorf("%q is no rival", shape.Rival)
+		return fmt.Errorf("%q is no rival; there are %s", shape.Rival, strings.Join(Rivals(), ", "))
 	}
 	o := all[i]
-	if shape.RedisURL == "" {
+	if _, err := exec.LookPath("redis-server"); err != nil && shape.RedisURL == "" {
 		return errors.New("rivals need a redis-server on PATH, or -redis")
+	}
+	if err := s.launchRedis(ctx, &shape); err != nil {
+		return err
 	}
 	argv, err := o.prepare(ctx, s.dir)
 	if err != nil {

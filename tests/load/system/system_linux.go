@@ -175,9 +175,6 @@ func (s *System) launch(ctx context.Context, shape Shape) (err error) {
 		return err
 	}
 	if shape.Rival != "" {
-		if err := s.launchRedis(ctx, &shape); err != nil {
-			return err
-		}
 		return s.launchRival(ctx, shape)
 	}
 	programs := []string{"standalone"}

@@ -93,6 +93,9 @@ func parse(args []string) (o options, err error) {
 	if o.params.Dialect, err = follow.Speak(dialect); err != nil {
 		return o, fmt.Errorf("-dialect: %w", err)
 	}
+	if o.shape.Rival != "" && o.shape.URL != "" {
+		return o, errors.New("-rival starts servers of its own, -url names one that runs: give one of them")
+	}
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("%q is no flag", f.Arg(0))
 	}
